@@ -1,0 +1,42 @@
+//! Printing answers to standard output. A reader that has gone away is no error.
+
+use std::io::{self, ErrorKind, Write};
+
+use crate::output::{escape, terminal};
+use crate::process::error::Error;
+use crate::process::record::Record;
+
+/// Prints bytes as they are.
+pub(super) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        // SIGPIPE ends procctl, unless the caller ignores it: then it ends here, as quietly.
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(e) => Err(Error::system("cannot write to standard output", e).into()),
+    }
+}
+
+/// Prints text that is safe for a terminal, and a line end.
+pub(super) fn line(text: &str) -> anyhow::Result<()> {
+    raw(format!("{text}\n").as_bytes())
+}
+
+/// Prints a value as it is, or escaped on a terminal, and a line end.
+pub(super) fn value(bytes: &[u8]) -> anyhow::Result<()> {
+    if terminal::is_terminal() {
+        return line(&escape::text(&String::from_utf8_lossy(bytes)));
+    }
+    raw(&[bytes, b"\n"].concat())
+}
+
+/// Prints JSON: one value, indented on a terminal.
+pub(super) fn json(value: &serde_json::Value) -> anyhow::Result<()> {
+    let text = if terminal::is_terminal() { format!("{value:#}") } else { value.to_string() };
+    line(&escape::json(&text))
+}
+
+/// A record as a JSON value.
+pub(super) fn to_value(record: &Record) -> anyhow::Result<serde_json::Value> {
+    Ok(serde_json::to_value(record)?)
+}

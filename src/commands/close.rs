@@ -1,0 +1,62 @@
+//! `procctl close`: forget processes that are not alive.
+
+use super::{Outcome, Session, report};
+use crate::cli::Close;
+use crate::process::error::{Error, Result, status};
+use crate::process::observe::{self, Life, Observed};
+use crate::process::reference::{Purpose, Resolver};
+use crate::process::remove;
+use crate::process::retention;
+use crate::process::rundir::RunDir;
+
+pub(super) fn run(session: &Session, args: &Close) -> Outcome {
+    if args.targets.all && session.run_dir()?.is_none() {
+        return Ok(0);
+    }
+    let run_dir = session.existing_run_dir()?;
+    let mut exit = 0;
+    let mut failed = |e: Error| {
+        report::error(&e.into());
+        exit = status::FAILED;
+    };
+    let resolver = Resolver::new(&run_dir);
+    let mut found = Vec::new();
+    if args.targets.all {
+        for id in run_dir.all_ids()? {
+            match observe::by_id(&run_dir, &id) {
+                Ok(seen) => found.extend(seen.filter(Observed::is_over)),
+                Err(e) => failed(e),
+            }
+        }
+    } else {
+        for reference in &args.targets.references {
+            match resolver.find(reference, Purpose::Close) {
+                Ok(more) => found.extend(more),
+                Err(e) => failed(e),
+            }
+        }
+    }
+    if let Some(keep) = args.older_than {
+        found.retain(|seen| retention::is_overdue(seen, keep));
+    }
+    for seen in found {
+        if let Err(e) = close(&run_dir, &seen) {
+            failed(e);
+        }
+    }
+    Ok(exit)
+}
+
+fn close(run_dir: &RunDir, seen: &Observed) -> Result<()> {
+    let id = &seen.record.id;
+    match seen.life {
+        Life::Alive { .. } => Err(Error::hinted(
+            format!("cannot close {id} ({}): it is alive", seen.record.name),
+            format!("procctl terminate --wait {id}"),
+        )),
+        Life::Elsewhere => {
+            Err(Error::refused(format!("cannot close {id}: it is on the host {}", seen.record.host)))
+        }
+        Life::Initial | Life::Ended => remove::close(run_dir, &seen.entry, &seen.record),
+    }
+}

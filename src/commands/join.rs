@@ -1,0 +1,120 @@
+//! `procctl join`: wait for processes to end.
+
+use super::{Outcome, Session, answer, exit, report};
+use crate::cli::Join;
+use crate::process::error::{Error, Result, status};
+use crate::process::family;
+use crate::process::names::Shelf;
+use crate::process::observe::{Life, Observed};
+use crate::process::reference::{Purpose, Resolver};
+use crate::process::rundir::RunDir;
+use crate::process::time::Deadline;
+use crate::process::wait::{self, Waiting};
+
+pub(super) fn run(session: &Session, args: &Join) -> Outcome {
+    let deadline = Deadline::after_some(args.timeout);
+    let Some(run_dir) = session.run_dir()? else {
+        return match args.references.first() {
+            _ if args.all => Ok(0),
+            None => Err(no_children(0).into()),
+            Some(_) => session.existing_run_dir().map(|_| status::FAILED).map_err(Into::into),
+        };
+    };
+    let resolver = Resolver::new(&run_dir);
+    let found = whom(&run_dir, &resolver, args)?;
+    refuse_deadlock(&run_dir, &found)?;
+    let mut all = wait::begin(&run_dir, found.into_iter().map(|seen| seen.entry).collect())?;
+    let in_time = wait::wait(&run_dir, &mut all, args.any, deadline)?;
+    let over: Vec<&Waiting> = all.iter().filter(|one| one.is_over()).collect();
+    note_joined(&run_dir, &resolver, &over);
+    if args.json {
+        let records: anyhow::Result<Vec<_>> = over.iter().map(|one| answer::to_value(&one.record)).collect();
+        answer::json(&records?.into())?;
+    } else if args.any && !session.is_quiet() {
+        let ids: String = over.iter().map(|one| format!("{}\n", one.record.id)).collect();
+        answer::raw(ids.as_bytes())?;
+    }
+    if !in_time {
+        return Ok(status::TIMEOUT);
+    }
+    let failed = over.iter().find(|one| exit::status_of(&one.record) != 0);
+    if let Some(why) = failed.and_then(|one| one.record.lost.as_ref()) {
+        let id = failed.map(|one| one.record.id.to_string()).unwrap_or_default();
+        report::lines(&format!("the exit code of {id} is lost: {why}"), None);
+    }
+    Ok(failed.map_or(0, |one| exit::status_of(&one.record)))
+}
+
+fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Observed>> {
+    if args.all {
+        let mut found = Vec::new();
+        for id in run_dir.all_ids()? {
+            match crate::process::observe::by_id(run_dir, &id) {
+                // What cannot be waited for is no reason not to wait for the others.
+                Ok(Some(seen)) if !matches!(seen.life, Life::Initial | Life::Elsewhere) => found.push(seen),
+                Ok(_) => {}
+                Err(e) => drop(report::error(&e.into())),
+            }
+        }
+        found.sort_by_key(|seen| seen.record.started_at);
+        return Ok(found);
+    }
+    if !args.references.is_empty() {
+        return resolver.all(&args.references, Purpose::Join);
+    }
+    let Some(children) = resolver.children()? else { return Err(no_children(0)) };
+    if children.is_empty() {
+        return Err(no_children(1));
+    }
+    let started: Vec<_> = children.into_iter().filter(|seen| !matches!(seen.life, Life::Initial)).collect();
+    if started.is_empty() {
+        return Err(Error::hinted("none of your processes has been started", "procctl start REF"));
+    }
+    Ok(started)
+}
+
+fn no_children(ever: u64) -> Error {
+    if ever == 0 {
+        Error::hinted(
+            "you have started no processes here",
+            "name some, or wait for everybody's with procctl join --all",
+        )
+    } else {
+        Error::hinted("all your processes were closed", "procctl join --all waits for everybody's")
+    }
+}
+
+/// Waiting for oneself, or for somebody who may be waiting for us, never ends.
+fn refuse_deadlock(run_dir: &RunDir, found: &[Observed]) -> Result<()> {
+    let mut alive = found.iter().filter(|seen| seen.is_alive()).peekable();
+    if alive.peek().is_none() {
+        return Ok(());
+    }
+    let line = match family::surrounding(run_dir)? {
+        Some((own, _)) => family::line_of(run_dir, &own)?,
+        None => Vec::new(),
+    };
+    let above = family::os_ancestors();
+    for seen in alive {
+        let record = &seen.record;
+        let is_above = record.pid.is_some_and(|pid| above.contains(&pid))
+            && matches!(seen.life, Life::Alive { pidfd: Some(_), .. });
+        if line.contains(&record.id) || is_above {
+            return Err(Error::refused(format!(
+                "cannot join {} ({}): procctl runs inside of it, and it would wait for ever",
+                record.id, record.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Remembers which of the caller's children it has joined. Where that cannot be written, joining works all the same.
+fn note_joined(run_dir: &RunDir, resolver: &Resolver<'_>, over: &[&Waiting]) {
+    for one in over {
+        let names = run_dir.names();
+        if names.shelf_of(&one.record) != Shelf::Joined && resolver.is_own(&one.record).unwrap_or(false) {
+            let _ = names.move_to_joined(&one.record);
+        }
+    }
+}

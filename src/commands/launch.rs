@@ -1,0 +1,79 @@
+//! From launch options to what the domain launches.
+
+use std::ffi::OsString;
+
+use super::answer;
+use super::session::Session;
+use crate::cli::Launch;
+use crate::os::fs::FileError;
+use crate::output::shell;
+use crate::process::authkey;
+use crate::process::environment::Changes;
+use crate::process::error::{Error, Result};
+use crate::process::launch::{self, Request};
+use crate::process::record::Record;
+use crate::process::streams::{Stream, Streams, Which};
+
+/// Where the standard streams go when nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// Nothing in, everything to the log.
+    Back,
+    /// Those of the caller.
+    Fore,
+}
+
+/// Resolves the options. Nothing is made yet.
+pub(super) fn request(options: &Launch, command: &[OsString], ground: Ground) -> Result<Request> {
+    for &passed in &options.fd {
+        launch::check_passed(passed)?;
+    }
+    let stream = |word: &Option<OsString>, which, default| match (word, ground) {
+        (Some(word), _) => Stream::from_word(word, which),
+        (None, Ground::Fore) => Ok(Stream::Inherit),
+        (None, Ground::Back) => Ok(default),
+    };
+    let directory = match &options.cwd {
+        Some(cwd) => Some(std::path::absolute(cwd).map_err(|e| FileError::new("find", cwd, e))?),
+        None => None,
+    };
+    Ok(Request {
+        command: command.to_vec(),
+        name: options.name.clone(),
+        daemon: options.daemon_flag(),
+        unique: options.unique,
+        parent: options.parent,
+        directory,
+        changes: Changes::new(options.clear_env, &options.env)?,
+        streams: Streams {
+            input: stream(&options.stdin, Which::Input, Stream::Null)?,
+            output: stream(&options.stdout, Which::Output, Stream::Log)?,
+            error: stream(&options.stderr, Which::Error, Stream::Log)?,
+        },
+        passed: options.fd.clone(),
+        authkey: options.authkey_file.as_deref().map(authkey::from_file).transpose()?,
+    })
+}
+
+/// Checks that there is a command and that it stands after `--`.
+pub(super) fn check_command(subcommand: &str, stray: &[OsString], command: &[OsString]) -> Result<()> {
+    if let Some(first) = stray.first() {
+        let line = shell::line(stray.iter().chain(command).map(OsString::as_os_str));
+        return Err(Error::hinted(
+            format!("'{}' stands before '--', and the command belongs after it", first.to_string_lossy()),
+            format!("procctl {subcommand} -- {line}"),
+        ));
+    }
+    if command.is_empty() {
+        return Err(Error::hinted("no command given", format!("procctl {subcommand} -- CMD [ARG]...")));
+    }
+    Ok(())
+}
+
+/// Prints the id of a process, or its record.
+pub(super) fn print(session: &Session, record: &Record, json: bool) -> anyhow::Result<()> {
+    if json {
+        return answer::json(&answer::to_value(record)?);
+    }
+    if session.is_quiet() { Ok(()) } else { answer::line(record.id.as_str()) }
+}

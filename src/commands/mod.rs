@@ -1,0 +1,61 @@
+//! The commands: one file each. This floor prints, and makes exit statuses of errors.
+
+mod answer;
+mod close;
+mod create;
+mod exit;
+mod get;
+mod is_alive;
+mod join;
+mod launch;
+mod logs;
+mod report;
+mod run;
+mod session;
+mod set;
+mod signal;
+mod start;
+mod status;
+mod usage;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::os::fd;
+use crate::process::error::status as code;
+
+use session::Session;
+
+/// The result of a command: its exit status.
+type Outcome = anyhow::Result<u8>;
+
+/// Runs procctl with these arguments, the program's name first.
+pub fn run(arguments: &[OsString]) -> u8 {
+    // Our own files must not land where the standard streams should be.
+    if fd::open_standard_streams().is_err() {
+        return code::FAILED;
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(e) => return usage::answer(&e),
+    };
+    let session = Session::new(cli.global);
+    let outcome = match cli.command {
+        Command::Create(args) => create::run(&session, &args),
+        Command::Start(args) => start::run(&session, &args),
+        Command::Run(args) => run::run(&session, &args),
+        Command::Join(args) => join::run(&session, &args),
+        Command::Terminate(args) => signal::terminate(&session, &args),
+        Command::Kill(args) => signal::kill(&session, &args),
+        Command::Interrupt(args) => signal::interrupt(&session, &args),
+        Command::IsAlive(args) => is_alive::run(&session, &args),
+        Command::Status(args) => status::run(&session, &args),
+        Command::Logs(args) => logs::run(&session, &args),
+        Command::Get(args) => get::run(&session, &args),
+        Command::Set(args) => set::run(&session, &args),
+        Command::Close(args) => close::run(&session, &args),
+    };
+    outcome.unwrap_or_else(|e| report::error(&e))
+}

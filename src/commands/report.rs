@@ -1,0 +1,26 @@
+//! Errors: one line on standard error, a hint below it, an exit status.
+
+use std::io::{self, Write};
+
+use crate::output::escape;
+use crate::process::child;
+use crate::process::error::{Error, status};
+
+/// Prints an error with its causes. Returns the exit status it means.
+pub(super) fn error(error: &anyhow::Error) -> u8 {
+    let known = error.downcast_ref::<Error>();
+    lines(&child::message(error.as_ref()), known.and_then(Error::hint));
+    known.map_or(status::FAILED, Error::status)
+}
+
+/// Prints a line `procctl: …`, and one with a hint.
+pub(super) fn lines(what: &str, hint: Option<&str>) {
+    let mut text = format!("procctl: {}\n", escape::text(what));
+    if let Some(hint) = hint {
+        text.push_str("hint: ");
+        text.push_str(&escape::text(hint));
+        text.push('\n');
+    }
+    // With standard error closed there is nobody to tell.
+    let _ = io::stderr().write_all(text.as_bytes());
+}

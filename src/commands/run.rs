@@ -1,0 +1,46 @@
+//! `procctl run`: a whole main process in the foreground.
+
+use super::launch::{self, Ground};
+use super::{Outcome, Session, answer, exit, report};
+use crate::cli::Run;
+use crate::os::fd;
+use crate::process::error::Result;
+use crate::process::launch as domain;
+use crate::process::ledger::Ledger;
+use crate::process::observe::{self, Observed};
+use crate::process::record::Record;
+use crate::process::rundir::RunDir;
+use crate::process::signal::{self, Order};
+use crate::process::time::Deadline;
+use crate::process::wait;
+
+pub(super) fn run(session: &Session, args: &Run) -> Outcome {
+    launch::check_command("run", &args.stray, &args.command)?;
+    let request = launch::request(&args.launch, &args.command, Ground::Fore)?;
+    let run_dir = session.make_run_dir()?;
+    let record = domain::run(&run_dir, &request)?;
+    if let Err(e) = end_family(&run_dir, &record) {
+        report::error(&e.into());
+    }
+    if args.launch.json {
+        answer::json(&answer::to_value(&record)?)?;
+    }
+    Ok(exit::status_of(&record))
+}
+
+/// Like a Python program at its end: terminates its daemonic children, joins the others.
+fn end_family(run_dir: &RunDir, record: &Record) -> Result<()> {
+    fd::raise_limit();
+    let Some(ledger) = Ledger::open(run_dir, record.id.as_str())? else { return Ok(()) };
+    let mut live = Vec::new();
+    for id in ledger.children()? {
+        live.extend(observe::by_id(run_dir, &id)?.filter(Observed::is_alive));
+    }
+    for child in live.iter().filter(|child| child.record.daemon) {
+        // Its own monitor does so as well.
+        signal::send(child, Order::TERMINATE)?;
+    }
+    let entries = live.into_iter().map(|child| child.entry).collect();
+    wait::wait(run_dir, &mut wait::begin(run_dir, entries)?, false, Deadline::NEVER)?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `procctl terminate`, `kill` and `interrupt`: send a signal, and if asked to wait for the end.
+
+use std::time::Duration;
+
+use super::{Outcome, Session, report};
+use crate::cli::{Interrupt, Kill, Targets, Terminate};
+use crate::process::error::{Error, Result, status};
+use crate::process::family;
+use crate::process::observe::{self, Observed};
+use crate::process::record::Action;
+use crate::process::reference::{Purpose, Resolver};
+use crate::process::rundir::RunDir;
+use crate::process::signal::{self, Delivered, Order};
+use crate::process::time::Deadline;
+use crate::process::tree::Tree;
+use crate::process::wait;
+
+/// What to do after the signal.
+#[derive(Clone, Copy, Debug)]
+struct After {
+    wait: bool,
+    kill_after: Option<Duration>,
+    tree: bool,
+}
+
+pub(super) fn terminate(session: &Session, args: &Terminate) -> Outcome {
+    let after =
+        After { wait: args.wait || args.kill_after.is_some(), kill_after: args.kill_after, tree: args.tree };
+    run(session, &args.targets, Order::TERMINATE, after)
+}
+
+pub(super) fn kill(session: &Session, args: &Kill) -> Outcome {
+    let order = Order { action: Action::Kill, signal: args.signal };
+    run(session, &args.targets, order, After { wait: args.wait, kill_after: None, tree: args.tree })
+}
+
+pub(super) fn interrupt(session: &Session, args: &Interrupt) -> Outcome {
+    run(session, &args.targets, Order::INTERRUPT, After { wait: args.wait, kill_after: None, tree: false })
+}
+
+fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outcome {
+    if targets.all && session.run_dir()?.is_none() {
+        return Ok(0);
+    }
+    let run_dir = session.existing_run_dir()?;
+    let mut failures = Failures::default();
+    let found = whom(&run_dir, targets, &mut failures)?;
+    let deadline = Deadline::after_some(after.kill_after);
+
+    let mut signalled = Vec::new();
+    for seen in found {
+        match signal_one(&run_dir, &seen, order, after.tree, deadline) {
+            Ok(Delivered::Sent) => signalled.push(seen),
+            Ok(Delivered::HadEnded) => {}
+            Err(e) => failures.add(e),
+        }
+    }
+    if after.wait || after.tree {
+        let entries = signalled.into_iter().map(|seen| seen.entry).collect();
+        if let Err(e) = wait_for(&run_dir, entries, after.kill_after.map(|_| deadline)) {
+            failures.add(e);
+        }
+    }
+    Ok(failures.status())
+}
+
+/// All that the REFs mean; each REF that means nothing is reported, and the others are signalled all the same.
+fn whom(run_dir: &RunDir, targets: &Targets, failures: &mut Failures) -> Result<Vec<Observed>> {
+    let resolver = Resolver::new(run_dir);
+    let mut found: Vec<Observed> = Vec::new();
+    if targets.all {
+        found = resolver.all_live()?;
+        // The caller itself, and those it runs inside of, come last: the others would not be signalled any more.
+        let above = family::os_ancestors();
+        found.sort_by_key(|seen| seen.record.pid.is_some_and(|pid| above.contains(&pid)));
+        return Ok(found);
+    }
+    for reference in &targets.references {
+        match resolver.find(reference, Purpose::Signal) {
+            Ok(more) => {
+                let new = |seen: &Observed| !found.iter().any(|known| known.record.id == seen.record.id);
+                let more: Vec<_> = more.into_iter().filter(new).collect();
+                found.extend(more);
+            }
+            Err(e) => failures.add(e),
+        }
+    }
+    Ok(found)
+}
+
+fn signal_one(
+    run_dir: &RunDir,
+    seen: &Observed,
+    order: Order,
+    tree: bool,
+    deadline: Deadline,
+) -> Result<Delivered> {
+    if !tree {
+        return signal::send(seen, order);
+    }
+    match Tree::of(seen)? {
+        None => signal::send(seen, order),
+        Some(mut tree) => {
+            if !tree.end(run_dir, order, deadline)? {
+                tree.escalate();
+                tree.end(run_dir, Order::KILL, Deadline::NEVER)?;
+            }
+            Ok(Delivered::Sent)
+        }
+    }
+}
+
+/// Waits for the ends. With a time, those that have not ended by then are killed.
+fn wait_for(
+    run_dir: &RunDir,
+    entries: Vec<crate::process::entry::Entry>,
+    kill_at: Option<Deadline>,
+) -> Result<()> {
+    let mut all = wait::begin(run_dir, entries)?;
+    let in_time = wait::wait(run_dir, &mut all, false, kill_at.unwrap_or(Deadline::NEVER))?;
+    if !in_time {
+        for one in all.iter().filter(|one| !one.is_over()) {
+            if let Some(seen) = observe::by_id(run_dir, &one.record.id)? {
+                signal::send(&seen, Order::KILL)?;
+            }
+        }
+        wait::wait(run_dir, &mut all, false, Deadline::NEVER)?;
+    }
+    Ok(())
+}
+
+/// The failures of a command that does all it can.
+#[derive(Debug, Default)]
+struct Failures {
+    some: bool,
+}
+
+impl Failures {
+    fn add(&mut self, error: Error) {
+        self.some = true;
+        report::error(&error.into());
+    }
+
+    fn status(&self) -> u8 {
+        if self.some { status::FAILED } else { 0 }
+    }
+}

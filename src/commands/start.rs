@@ -1,0 +1,78 @@
+//! `procctl start`: start a command, or what `create` recorded.
+
+use std::ffi::OsString;
+
+use super::launch::{self, Ground};
+use super::{Outcome, Session, report};
+use crate::cli::Start;
+use crate::output::shell;
+use crate::process::error::{Error, Result, status};
+use crate::process::launch as domain;
+use crate::process::observe::Observed;
+use crate::process::reference::{Purpose, Resolver};
+
+pub(super) fn run(session: &Session, args: &Start) -> Outcome {
+    match (args.references.is_empty(), args.command.is_empty()) {
+        (true, true) => {
+            let hint = "procctl start -- CMD [ARG]..., or procctl start REF";
+            Err(Error::hinted("nothing to start", hint).into())
+        }
+        (true, false) => {
+            let request = launch::request(&args.launch, &args.command, Ground::Back)?;
+            let record = domain::start(&session.make_run_dir()?, &request)?;
+            launch::print(session, &record, args.launch.json)?;
+            Ok(0)
+        }
+        (false, true) if !args.launch.is_given() => start_recorded(session, args),
+        // Launch options go with a command only.
+        (false, _) => Err(missing_dashes(args).into()),
+    }
+}
+
+/// The words were meant to be a command: shows the right line to type.
+fn missing_dashes(args: &Start) -> Error {
+    let words = args.references.iter().chain(&args.command).map(OsString::as_os_str);
+    let first = args.references.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    Error::hinted(
+        format!("'{first}' stands before '--', and the command belongs after it"),
+        format!("procctl start [OPTIONS] -- {}", shell::line(words)),
+    )
+}
+
+fn start_recorded(session: &Session, args: &Start) -> Outcome {
+    let Some(run_dir) = session.run_dir()? else { return Err(unknown(args, None).into()) };
+    let resolver = Resolver::new(&run_dir);
+    let references: Vec<String> =
+        args.references.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let found: Result<Vec<Observed>> = resolver.all(&references, Purpose::Start);
+    let found =
+        found.map_err(|e| if is_unknown(&resolver, &references) { unknown(args, Some(e)) } else { e })?;
+    let mut exit = 0;
+    for seen in found {
+        match domain::start_recorded(&run_dir, seen.entry) {
+            Ok(record) => launch::print(session, &record, args.launch.json)?,
+            // The others are started all the same.
+            Err(e) => {
+                exit = if exit == 0 {
+                    report::error(&e.into())
+                } else {
+                    report::error(&e.into()).max(status::FAILED)
+                }
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// Whether some word means no process at all.
+fn is_unknown(resolver: &Resolver<'_>, references: &[String]) -> bool {
+    references.iter().any(|reference| resolver.find(reference, Purpose::Status).is_err())
+}
+
+/// A word that names no process is probably the first of a command.
+fn unknown(args: &Start, error: Option<Error>) -> Error {
+    let line = shell::line(args.references.iter().map(OsString::as_os_str));
+    let first = args.references.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    let what = error.map_or_else(|| format!("no process '{first}'"), |e| e.to_string());
+    Error::hinted(what, format!("to start a command, write: procctl start -- {line}"))
+}

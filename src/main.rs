@@ -1,0 +1,16 @@
+//! The program: hands the arguments to the library and returns its exit status.
+//!
+//! There is no Rust start-up code (`no_main`): that would ignore SIGPIPE, and every process started from here would
+//! inherit it; and its work would be done again by every start.
+#![no_main]
+
+use std::ffi::{c_char, c_int};
+
+/// The C entry point.
+#[expect(unsafe_code, reason = "the symbol that the C start-up code calls")]
+#[unsafe(no_mangle)]
+pub extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    // SAFETY: the C start-up code passes argc and argv as the kernel made them.
+    let arguments = unsafe { procctl::os::arguments::from_c(count, arguments) };
+    c_int::from(procctl::run(&arguments))
+}

@@ -1,0 +1,55 @@
+//! Open-file-description locks (fcntl(2), `F_OFD_SETLK`, Linux 3.15) on single bytes of a file.
+//!
+//! Such a lock belongs to the open file, not to a process: a forked copy of the descriptor keeps it, and the kernel
+//! frees it when the last copy is closed, however its holders die. Asking who holds it (`F_OFD_GETLK`) takes nothing,
+//! so a look never makes somebody else's attempt fail.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+fn byte(kind: libc::c_int, at: u8) -> libc::flock {
+    libc::flock {
+        l_type: libc::c_short::try_from(kind).unwrap_or_default(),
+        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
+        l_start: libc::off_t::from(at),
+        l_len: 1,
+        l_pid: 0,
+    }
+}
+
+/// Takes the lock if nobody has it. The descriptor must be open for writing.
+pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
+    match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Takes the lock, waiting for it. The descriptor must be open for writing.
+pub fn lock(fd: impl AsFd, at: u8) -> io::Result<()> {
+    loop {
+        match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLKW(&byte(libc::F_WRLCK, at))) {
+            Ok(_) => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Gives it back, for every copy of the descriptor.
+pub fn unlock(fd: impl AsFd, at: u8) -> io::Result<()> {
+    fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)))?;
+    Ok(())
+}
+
+/// Whether somebody else holds it.
+pub fn is_locked(fd: impl AsFd, at: u8) -> io::Result<bool> {
+    let mut probe = byte(libc::F_WRLCK, at);
+    fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe))?;
+    Ok(i32::from(probe.l_type) != libc::F_UNLCK)
+}

@@ -1,0 +1,18 @@
+//! The floor under everything: thin wrappers around kernel interfaces.
+//!
+//! Nothing here knows what a managed process is. Functions return [`std::io::Result`] (or [`fs::Result`], which adds
+//! the path). All `unsafe` code of the crate is on this floor.
+
+#![expect(unsafe_code, reason = "system calls that no library wraps; nowhere else")]
+
+pub mod arguments;
+pub mod fd;
+pub mod fs;
+pub mod lock;
+pub mod pidfd;
+pub mod proc;
+pub mod process;
+pub mod signals;
+pub mod system;
+pub mod title;
+pub mod umask;

@@ -1,0 +1,146 @@
+//! /proc/PID: what proc(5) says about a process that need not be ours.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+
+/// The fields of /proc/PID/stat that we use (proc_pid_stat(5)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// pid
+    pub pid: i32,
+    /// comm: the first 15 bytes of the program's name
+    pub comm: Vec<u8>,
+    /// state: `R`, `S`, `D`, `T` (stopped), `t` (traced), `Z` (zombie)…
+    pub state: char,
+    /// ppid; 0 when the parent is outside of this pid namespace
+    pub parent: i32,
+    /// session
+    pub session: i32,
+    /// starttime, in clock ticks after boot
+    pub start_ticks: u64,
+    /// startstack: address of the bottom of the stack; 0 when we may not know
+    pub start_stack: u64,
+}
+
+impl Stat {
+    /// Reads it. `ENOENT` or `ESRCH` when there is no such process.
+    pub fn of(pid: i32) -> io::Result<Self> {
+        Self::read(&format!("/proc/{pid}/stat"))
+    }
+
+    /// Reads that of the calling process (its own in any fork, unlike a cached pid).
+    pub fn of_self() -> io::Result<Self> {
+        Self::read("/proc/self/stat")
+    }
+
+    fn read(path: &str) -> io::Result<Self> {
+        let fd = rustix::fs::open(
+            path,
+            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )?;
+        // The kernel hands out the whole line at the first read; it is some 300 bytes long.
+        let mut line = [0u8; 1024];
+        let length = rustix::io::read(fd, &mut line[..])?;
+        Self::parse(&line[..length])
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
+    }
+
+    /// Parses the line. The name may hold anything, spaces and `)` included: the last `)` ends it.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let open = line.iter().position(|&b| b == b'(')?;
+        let close = line.iter().rposition(|&b| b == b')')?;
+        let pid = std::str::from_utf8(line.get(..open)?).ok()?.trim().parse().ok()?;
+        let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
+        // Field numbers as in proc(5) are those of this iterator plus 3.
+        let mut fields = rest.split_ascii_whitespace();
+        let state = fields.next()?.chars().next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let session = fields.nth(1)?.parse().ok()?;
+        let start_ticks = fields.nth(15)?.parse().ok()?;
+        let start_stack = fields.nth(5)?.parse().ok()?;
+        Some(Self {
+            pid,
+            comm: line.get(open + 1..close)?.to_vec(),
+            state,
+            parent,
+            session,
+            start_ticks,
+            start_stack,
+        })
+    }
+}
+
+/// Clock ticks per second of the times in /proc: `USER_HZ`, 100 on every Linux architecture that we build for.
+pub const TICKS_PER_SECOND: u64 = 100;
+
+/// Whether two processes run the same executable file. `false` when we may not know.
+pub fn same_executable(a: i32, b: i32) -> bool {
+    let file = |pid: i32| std::fs::metadata(format!("/proc/{pid}/exe")).map(|m| (m.dev(), m.ino()));
+    matches!((file(a), file(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The value of a variable in the environment that a process was started with; `None` when we may not look.
+pub fn environment_variable(pid: i32, name: &str) -> Option<OsString> {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    environment.split(|&b| b == 0).find_map(|entry| {
+        let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        Some(OsString::from_vec(value.to_vec()))
+    })
+}
+
+/// The arguments of a process.
+pub fn arguments(pid: i32) -> io::Result<Vec<Vec<u8>>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline"))?;
+    Ok(bytes.split(|&b| b == 0).map(<[u8]>::to_vec).collect())
+}
+
+/// Every process that can be seen, as it was at some moment of the call.
+pub fn all() -> io::Result<Vec<Stat>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        // One that went away meanwhile is not there.
+        if let Ok(stat) = Stat::of(pid) {
+            found.push(stat);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let line =
+            b"42 (a) S 1 (b) R 7 42 41 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 1 2 3 4 5 140000 0 0";
+        let stat = Stat::parse(line).expect("parsed");
+        assert_eq!(
+            (stat.pid, stat.comm.as_slice(), stat.state, stat.parent),
+            (42, &b"a) S 1 (b"[..], 'R', 7)
+        );
+        assert_eq!((stat.session, stat.start_ticks, stat.start_stack), (41, 98765, 140_000));
+    }
+
+    #[test]
+    fn own_stat_is_read() {
+        let me = i32::try_from(std::process::id()).expect("pid");
+        let stat = Stat::of(me).expect("stat");
+        assert_eq!(stat.pid, me);
+        assert!(stat.start_stack > 0 && stat.start_ticks > 0);
+        assert!(same_executable(me, me));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(line in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = Stat::parse(&line);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Making and waiting for OS processes.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::MaybeUninit;
+
+use nix::libc;
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub enum Fork {
+    /// The process that forked; the child's pid.
+    Parent(i32),
+    /// The new process.
+    Child,
+}
+
+/// fork(2). The process must have one thread only.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: procctl never makes a thread, so no lock can be held by one that is missing in the child.
+    match unsafe { nix::unistd::fork() }? {
+        nix::unistd::ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
+        nix::unistd::ForkResult::Child => Ok(Fork::Child),
+    }
+}
+
+/// Ends the process at once: no destructors, no buffers of the process it was forked from.
+pub fn exit(status: i32) -> ! {
+    // SAFETY: _exit(2) takes a number and does not return.
+    unsafe { libc::_exit(status) }
+}
+
+/// How much stack the callee of [`spawn`] gets. Measured: building and writing a record takes less than a third of it.
+const STACK: usize = 256 * 1024;
+
+/// Makes a child process that runs `child` *in the memory of the caller* and is expected to exec: clone(2) with
+/// `CLONE_VM | CLONE_VFORK`. The caller is suspended until the child has exec'ed or ended. Returns the child's pid.
+///
+/// Unlike fork(2) nothing is copied: no page tables, no page faults later. What `child` writes, the caller sees.
+/// If `child` returns, the child process ends with the status it returned.
+///
+/// The caller must have one thread and all signals blocked: no handler may run in the shared memory.
+pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
+    extern "C" fn enter(argument: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `argument` is the pointer made below; the caller is suspended while the child uses what it points to.
+        let child = unsafe { &mut *argument.cast::<&mut dyn FnMut() -> i32>() };
+        child()
+    }
+
+    let stack = Stack::new(STACK)?;
+    let mut child = child;
+    let argument = std::ptr::from_mut(&mut child).cast::<libc::c_void>();
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is fresh and unmapped only after the child has left this memory (CLONE_VFORK); `argument` lives as
+    // long; one thread and blocked signals (see above) mean that nothing else runs in this memory meanwhile.
+    let pid = unsafe { libc::clone(enter, stack.top(), flags, argument) };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+}
+
+/// Memory for a child's stack, with a guard page below.
+struct Stack {
+    base: *mut libc::c_void,
+    size: usize,
+}
+
+impl Stack {
+    fn new(size: usize) -> io::Result<Self> {
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
+        // SAFETY: a fresh anonymous mapping at a place of the kernel's choice.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { base, size };
+        // SAFETY: the lowest page of the mapping just made; nothing uses it yet.
+        unsafe { libc::mprotect(base, 4096, libc::PROT_NONE) };
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut libc::c_void {
+        self.base.wrapping_byte_add(self.size)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: the mapping made in `new`, of that size, and nobody uses it any more.
+        unsafe { libc::munmap(self.base, self.size) };
+    }
+}
+
+/// Replaces the program (execve(2)). Returns only when that failed.
+pub fn exec(path: &CStr, arguments: &PointerList, environment: &PointerList) -> io::Error {
+    // SAFETY: both lists are null-terminated arrays of C strings that they own (see PointerList).
+    unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// A null-terminated array of C strings, as execve(2) takes it.
+#[derive(Debug)]
+pub struct PointerList {
+    _strings: Vec<CString>,
+    pointers: Vec<*const libc::c_char>,
+}
+
+impl PointerList {
+    /// Makes the array; it owns the strings.
+    pub fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { _strings: strings, pointers }
+    }
+}
+
+/// Makes the caller leader of a new session (setsid(2)).
+pub fn new_session() -> io::Result<()> {
+    rustix::process::setsid()?;
+    Ok(())
+}
+
+/// Asks the kernel to make this process the new parent of its orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
+pub fn become_subreaper() -> io::Result<()> {
+    // SAFETY: prctl(2) with plain numbers.
+    let done = unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Asks the kernel to send this process a signal when its OS parent ends (`PR_SET_PDEATHSIG`); kept through an exec
+/// unless the program is set-user-ID or has capabilities.
+pub fn die_with_os_parent(signal: i32) -> io::Result<()> {
+    // SAFETY: prctl(2) with plain numbers.
+    let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Sends a signal to the process itself, with the default action restored and nothing blocked: to end as others expect.
+pub fn raise_by_default(signal: nix::sys::signal::Signal) -> io::Result<()> {
+    use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, raise, sigprocmask};
+    // SAFETY: the default action is no handler of ours.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
+    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&SigSet::from(signal)), None)?;
+    raise(signal)?;
+    Ok(())
+}
+
+/// How a child ended, as waitid(2) tells it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ended {
+    /// Its pid.
+    pub pid: i32,
+    /// `exit` status, or the signal that ended it.
+    pub status: Status,
+    /// What it used, waited-for descendants included.
+    pub usage: Usage,
+}
+
+/// The end of an OS process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It called exit(3) with this, 0 to 255.
+    Exited(i32),
+    /// A signal ended it.
+    Signaled {
+        /// The number of the signal.
+        signal: i32,
+        /// Whether it left a core dump.
+        core_dumped: bool,
+    },
+}
+
+impl Status {
+    /// From the status word of wait(2).
+    pub fn from_wait(word: i32) -> Self {
+        if libc::WIFSIGNALED(word) {
+            Self::Signaled { signal: libc::WTERMSIG(word), core_dumped: libc::WCOREDUMP(word) }
+        } else {
+            Self::Exited(libc::WEXITSTATUS(word))
+        }
+    }
+}
+
+/// `struct rusage` (getrusage(2)) in plain units.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// Time in user mode, seconds.
+    pub user_seconds: f64,
+    /// Time in the kernel, seconds.
+    pub system_seconds: f64,
+    /// Largest resident set, bytes.
+    pub max_rss_bytes: u64,
+    /// Page faults without reading.
+    pub minor_faults: u64,
+    /// Page faults with reading.
+    pub major_faults: u64,
+    /// Blocks read from storage, 512 bytes each.
+    pub blocks_in: u64,
+    /// Blocks written to storage, 512 bytes each.
+    pub blocks_out: u64,
+    /// Times it gave up the processor to wait.
+    pub voluntary_switches: u64,
+    /// Times it was made to give it up.
+    pub involuntary_switches: u64,
+}
+
+/// Which child to wait for.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// This one.
+    Pid(i32),
+    /// Any.
+    Any,
+}
+
+/// Looks for a child that has ended and *leaves it a zombie*: its pid stays its own until [`reap`].
+/// `None` when no such child has ended.
+///
+/// waitid(2) with `WNOWAIT`, as a raw system call because only that has the fifth argument, the resource usage.
+pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
+    let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    let (kind, id) = match which {
+        Which::Pid(pid) => (libc::P_PID, pid),
+        Which::Any => (libc::P_ALL, 0),
+    };
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: both buffers are valid for writes of their types for the duration of the call.
+    let done =
+        unsafe { libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr()) };
+    if done < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed is a valid siginfo_t, and the kernel fills what there is.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: as above, for rusage.
+    let usage = unsafe { usage.assume_init() };
+    // SAFETY: waitid(2) fills these fields for SIGCHLD, and zero says that no child was found.
+    let pid = unsafe { info.si_pid() };
+    if pid == 0 {
+        return Ok(None);
+    }
+    // SAFETY: as above.
+    let value = unsafe { info.si_status() };
+    let status = match info.si_code {
+        libc::CLD_EXITED => Status::Exited(value),
+        code => Status::Signaled { signal: value, core_dumped: code == libc::CLD_DUMPED },
+    };
+    Ok(Some(Ended { pid, status, usage: usage_of(&usage) }))
+}
+
+/// Reaps a child that has ended: its pid is free from now on.
+pub fn reap(pid: i32) -> io::Result<()> {
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), Some(nix::sys::wait::WaitPidFlag::WNOHANG))?;
+    Ok(())
+}
+
+/// Sends a signal to a child that has not been reaped: its pid is its own until then.
+pub fn signal_child(pid: i32, signal: i32) {
+    // SAFETY: kill(2) takes two numbers. ESRCH cannot be, and EPERM (a set-user-ID command) cannot be helped.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Kills a child and reaps it.
+pub fn end_child(pid: i32) {
+    signal_child(pid, libc::SIGKILL);
+    let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None);
+}
+
+/// Waits until some child has ended, and leaves it a zombie.
+pub fn wait_for_any_child() {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    let _ = waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of CPU time and microseconds are far below 2^52")]
+fn usage_of(usage: &libc::rusage) -> Usage {
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    let count = |value: libc::c_long| u64::try_from(value).unwrap_or(0);
+    Usage {
+        user_seconds: seconds(usage.ru_utime),
+        system_seconds: seconds(usage.ru_stime),
+        // ru_maxrss is in KiB.
+        max_rss_bytes: count(usage.ru_maxrss) * 1024,
+        minor_faults: count(usage.ru_minflt),
+        major_faults: count(usage.ru_majflt),
+        blocks_in: count(usage.ru_inblock),
+        blocks_out: count(usage.ru_oublock),
+        voluntary_switches: count(usage.ru_nvcsw),
+        involuntary_switches: count(usage.ru_nivcsw),
+    }
+}
+
+/// The OS parent of the calling process; 0 when it is outside of the pid namespace.
+pub fn os_parent() -> i32 {
+    nix::unistd::getppid().as_raw()
+}
+
+/// The pid of the calling process (asked anew: right in every fork).
+pub fn own_pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peeked_child_is_still_there_and_then_reaped() {
+        let mask = crate::os::signals::block_all().expect("mask");
+        let pid = spawn(&mut || 7).expect("spawn");
+        crate::os::signals::set_mask(&mask).expect("mask");
+        // CLONE_VFORK: it has ended by now.
+        for _ in 0..2 {
+            let ended = peek_ended(Which::Pid(pid)).expect("waitid").expect("ended");
+            assert_eq!((ended.pid, ended.status), (pid, Status::Exited(7)));
+        }
+        reap(pid).expect("reap");
+        assert!(peek_ended(Which::Pid(pid)).is_err());
+    }
+
+    #[test]
+    fn wait_words() {
+        assert_eq!(Status::from_wait(0x0300), Status::Exited(3));
+        assert_eq!(Status::from_wait(15), Status::Signaled { signal: 15, core_dumped: false });
+        assert_eq!(Status::from_wait(0x80 | 6), Status::Signaled { signal: 6, core_dumped: true });
+    }
+}

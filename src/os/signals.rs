@@ -1,0 +1,173 @@
+//! Signals: their names and numbers, the mask, and receiving them through a descriptor.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use nix::libc;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
+
+/// Blocks every signal and returns the mask there was.
+pub fn block_all() -> io::Result<SigSet> {
+    let mut old = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut old))?;
+    Ok(old)
+}
+
+/// Blocks these besides what is blocked already, and returns the mask there was.
+pub fn block(signals: &[Signal]) -> io::Result<SigSet> {
+    let mut old = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals.iter().copied().collect()), Some(&mut old))?;
+    Ok(old)
+}
+
+/// Sets the mask.
+pub fn set_mask(mask: &SigSet) -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
+    Ok(())
+}
+
+/// Sets the action for SIGCHLD to the default, so that children that end become zombies. Says whether it was ignored.
+pub fn default_child_signal() -> io::Result<bool> {
+    // SAFETY: the default action is no handler of ours.
+    let old = unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+    Ok(matches!(old, SigHandler::SigIgn))
+}
+
+/// Ignores SIGCHLD.
+pub fn ignore_child_signal() -> io::Result<()> {
+    // SAFETY: ignoring needs no handler.
+    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
+/// One signal as it arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Its number.
+    pub signal: i32,
+    /// Whether the kernel itself sent it (`SI_KERNEL`): the terminal, which tells its whole foreground group.
+    pub by_kernel: bool,
+}
+
+/// A descriptor that becomes readable when one of some blocked signals has arrived (signalfd(2)).
+#[derive(Debug)]
+pub struct SignalFd(OwnedFd);
+
+impl AsFd for SignalFd {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl SignalFd {
+    /// Opens one; the caller has blocked the signals.
+    pub fn new(signals: &[Signal]) -> io::Result<Self> {
+        let set: SigSet = signals.iter().copied().collect();
+        let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
+        // SAFETY: the set is a valid sigset_t for the duration of the call; -1 asks for a new descriptor.
+        let fd = unsafe { libc::signalfd(-1, set.as_ref(), flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
+        Ok(Self(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }))
+    }
+
+    /// The next signal that has arrived, if there is one.
+    pub fn next(&self) -> io::Result<Option<Received>> {
+        const SIZE: usize = size_of::<libc::signalfd_siginfo>();
+        let mut buffer = [0u8; SIZE];
+        match rustix::io::read(&self.0, &mut buffer) {
+            Ok(SIZE) => {}
+            Ok(_) | Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        }
+        // struct signalfd_siginfo begins with u32 ssi_signo, i32 ssi_errno, i32 ssi_code.
+        let word =
+            |at: usize| i32::from_ne_bytes([buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3]]);
+        Ok(Some(Received { signal: word(0), by_kernel: word(8) == libc::SI_KERNEL }))
+    }
+
+    /// The descriptor's number.
+    pub fn number(&self) -> i32 {
+        self.0.as_raw_fd()
+    }
+}
+
+/// The largest signal number of the kernel: `SIGRTMAX`, 64 on all architectures but MIPS.
+pub const LAST: i32 = 64;
+
+/// The name of a signal, `SIGTERM`, or `SIGRTMIN+3`, or the number.
+pub fn name(signal: i32) -> String {
+    if let Ok(known) = Signal::try_from(signal) {
+        return known.as_str().to_owned();
+    }
+    match signal - libc::SIGRTMIN() {
+        0 => "SIGRTMIN".to_owned(),
+        n if n > 0 && signal <= libc::SIGRTMAX() => format!("SIGRTMIN+{n}"),
+        _ => signal.to_string(),
+    }
+}
+
+/// Parses what kill(1) takes: a number, a name with or without `SIG`, in any case, `RTMIN+N`, `RTMAX-N`.
+pub fn parse(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (0..=LAST).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let short = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let offset = |rest: &str, sign: char| match rest {
+        "" => Some(0),
+        _ => rest
+            .strip_prefix(sign)
+            .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?
+            .parse::<i32>()
+            .ok(),
+    };
+    let (first, last) = (libc::SIGRTMIN(), libc::SIGRTMAX());
+    if let Some(rest) = short.strip_prefix("RTMIN") {
+        return offset(rest, '+').map(|n| first.saturating_add(n)).filter(|n| (first..=last).contains(n));
+    }
+    if let Some(rest) = short.strip_prefix("RTMAX") {
+        return offset(rest, '-').map(|n| last.saturating_sub(n)).filter(|n| (first..=last).contains(n));
+    }
+    // Second names (signal(7)) that nix does not list.
+    let short = match short {
+        "CLD" => "CHLD",
+        "POLL" => "IO",
+        "IOT" => "ABRT",
+        other => other,
+    };
+    format!("SIG{short}").parse::<Signal>().ok().map(|signal| signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_as_kill_takes_them() {
+        for (text, number) in
+            [("TERM", 15), ("sigterm", 15), ("SigKill", 9), ("9", 9), ("0", 0), ("IOT", 6), ("usr1", 10)]
+        {
+            assert_eq!(parse(text), Some(number), "{text}");
+        }
+        assert_eq!(parse("RTMIN+1"), Some(libc::SIGRTMIN() + 1));
+        assert_eq!(parse("SIGRTMAX"), Some(libc::SIGRTMAX()));
+        for text in ["", "SIG", "TERMINATE", "65", "-1", "RTMIN+99", "RTMAX-99", "RTMIN++1", "SIGSIGTERM"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_parses_back(signal in 1..=LAST) {
+            prop_assert_eq!(parse(&name(signal)), Some(signal));
+        }
+        #[test]
+        fn parsing_never_panics(text in ".{0,20}") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The machine: boot, host, pid namespace, clocks, chance.
+
+use std::io;
+
+/// The id of this boot (proc_sys_kernel(5), random/boot_id).
+pub fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// The host's name, as uname(2) has it.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The inode number that stands for the pid namespace of the caller (pid_namespaces(7)).
+pub fn pid_namespace() -> io::Result<u64> {
+    Ok(rustix::fs::stat("/proc/self/ns/pid")?.st_ino)
+}
+
+/// Time since boot, suspension included: the clock of `starttime` in proc(5).
+pub fn since_boot() -> std::time::Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    std::time::Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// Fills a buffer with random bytes (getrandom(2)).
+pub fn random(buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match rustix::rand::getrandom(&mut buffer[filled..], rustix::rand::GetRandomFlags::empty()) {
+            Ok(n) => filled += n,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The effective user id of the caller.
+pub fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

@@ -1,0 +1,28 @@
+//! Durations for people.
+
+use std::time::Duration;
+
+/// Two units at most: `0.4s`, `12s`, `3m 5s`, `2h 10m`, `4d 7h`.
+pub fn short(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match seconds {
+        0..10 => format!("{:.1}s", time.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m {}s", seconds % 60),
+        3600..86400 => format!("{hours}h {}m", minutes % 60),
+        _ => format!("{days}d {}h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_units_at_most() {
+        let ms = |ms| short(Duration::from_millis(ms));
+        assert_eq!([ms(0), ms(440), ms(12_000), ms(185_000)], ["0.0s", "0.4s", "12s", "3m 5s"]);
+        assert_eq!([ms(7_800_000), ms(370_800_000)], ["2h 10m", "4d 7h"]);
+    }
+}

@@ -1,0 +1,78 @@
+//! Control characters never reach a terminal raw.
+
+/// Replaces control characters (C0, DEL, C1) by `\n`, `\t`, `\x1b`, `\u{9b}`; also characters that turn the direction of
+/// text or hide in it.
+pub fn text(raw: &str) -> String {
+    let mut safe = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        push(&mut safe, c);
+    }
+    safe
+}
+
+/// As [`text()`], for what a process wrote: line ends and tabs stay.
+pub fn output(raw: &str) -> String {
+    let mut safe = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        if matches!(c, '\n' | '\t') { safe.push(c) } else { push(&mut safe, c) }
+    }
+    safe
+}
+
+fn push(safe: &mut String, c: char) {
+    use std::fmt::Write;
+    match c {
+        '\n' => safe.push_str("\\n"),
+        '\t' => safe.push_str("\\t"),
+        '\r' => safe.push_str("\\r"),
+        c if c.is_ascii_control() => drop(write!(safe, "\\x{:02x}", u32::from(c))),
+        c if c.is_control() || is_deceptive(c) => drop(write!(safe, "\\u{{{:x}}}", u32::from(c))),
+        c => safe.push(c),
+    }
+}
+
+/// Marks, embeddings, overrides and isolates of text direction; line and paragraph separators.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON as it is, with DEL and C1 written as `\u…`. They can stand only inside of strings, so it means the same.
+pub fn json(raw: &str) -> String {
+    use std::fmt::Write;
+    let mut safe = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        if c.is_control() && c != '\n' {
+            let _ = write!(safe, "\\u{:04x}", u32::from(c));
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_are_readable() {
+        assert_eq!(text("a\u{1b}[31m\nb\u{9b}\u{202e}é日"), "a\\x1b[31m\\nb\\u{9b}\\u{202e}é日");
+        assert_eq!(output("a\tb\r\n"), "a\tb\\r\n");
+        assert_eq!(json("\"\u{7f}\u{85}\""), "\"\\u007f\\u0085\"");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_raw_is_left(raw in "\\PC*|.*") {
+            prop_assert!(!text(&raw).chars().any(char::is_control));
+            prop_assert!(!output(&raw).chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+        }
+        #[test]
+        fn json_keeps_its_meaning(raw in ".*") {
+            let value = serde_json::Value::String(raw);
+            let safe = json(&value.to_string());
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), value);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The authkey: bytes that a family shares, kept in 0600 files and nowhere else.
+//!
+//! A key file is never changed, so inheriting is a hard link: the child's key outlives the parent's record.
+
+use crate::os::fs::{FileError, optional};
+use crate::os::system;
+
+use super::entry::{AUTHKEY, Entry};
+use super::error::{Error, Result};
+use super::family::Creator;
+use super::ledger::Ledger;
+use super::rundir::RunDir;
+
+/// Bytes of a key that procctl makes: as many as Python's.
+const LENGTH: usize = 32;
+/// The largest key that is read from a file, bytes.
+pub const LARGEST: usize = 1 << 20;
+
+/// Gives a new process its key: this one, or its parent's. The ledger's lock is held.
+pub fn give(
+    run_dir: &RunDir,
+    creator: Option<&Creator>,
+    ledger: &Ledger,
+    entry: &Entry,
+    own: Option<&[u8]>,
+) -> Result<()> {
+    if let Some(key) = own {
+        return Ok(entry.dir.write_new(AUTHKEY, key)?);
+    }
+    if let Some(parent) = creator.and_then(|creator| creator.managed.as_ref()) {
+        if let Some(parent) = run_dir.entry(&parent.id)? {
+            return inherit(&parent.dir, entry);
+        }
+    }
+    match inherit(&ledger.dir, entry) {
+        Err(Error::File(e)) if e.is_not_found() => {
+            make(ledger)?;
+            inherit(&ledger.dir, entry)
+        }
+        other => other,
+    }
+}
+
+fn inherit(from: &crate::os::fs::Dir, entry: &Entry) -> Result<()> {
+    match from.link(AUTHKEY, &entry.dir, AUTHKEY) {
+        Ok(()) => Ok(()),
+        Err(e) if e.is_not_found() => Err(e.into()),
+        // A file system without hard links.
+        Err(_) => Ok(entry.dir.write_new(AUTHKEY, &from.read(AUTHKEY, LARGEST)?)?),
+    }
+}
+
+/// Makes the key of an outside parent. It appears whole: written under another name first.
+fn make(ledger: &Ledger) -> Result<()> {
+    let mut key = [0; LENGTH];
+    system::random(&mut key).map_err(|e| Error::system("cannot get random bytes", e))?;
+    Ok(ledger.dir.replace(AUTHKEY, "authkey.tmp", &key)?)
+}
+
+/// Replaces the key of a process in state `initial`.
+pub fn replace(entry: &Entry, key: &[u8]) -> Result<()> {
+    Ok(entry.dir.replace(AUTHKEY, "authkey.tmp", key)?)
+}
+
+/// The key of a process.
+pub fn of(entry: &Entry) -> Result<Vec<u8>> {
+    optional(entry.dir.read(AUTHKEY, LARGEST))?.ok_or_else(|| {
+        FileError::new("read", entry.path(AUTHKEY), std::io::Error::from(std::io::ErrorKind::NotFound)).into()
+    })
+}
+
+/// The bytes of a file that the user names.
+pub fn from_file(path: &std::path::Path) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let mut key = Vec::new();
+    let opened = std::fs::File::open(path).map_err(|e| FileError::new("open", path, e))?;
+    opened.take(LARGEST as u64 + 1).read_to_end(&mut key).map_err(|e| FileError::new("read", path, e))?;
+    match key.len() {
+        0 => Err(Error::refused(format!("the authkey file {} is empty", path.display()))),
+        length if length > LARGEST => {
+            Err(Error::refused(format!("the authkey file {} is larger than {LARGEST} bytes", path.display())))
+        }
+        _ => Ok(key),
+    }
+}

@@ -1,0 +1,189 @@
+//! The new process, from its first instant to the exec of the command.
+//!
+//! It runs in the monitor's memory (see [`crate::os::process::spawn`]): what it notes here, the monitor reads.
+
+use std::ffi::CString;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use nix::libc;
+use nix::sys::signal::SigSet;
+use serde::{Deserialize, Serialize};
+
+use crate::os::process::{self, PointerList};
+use crate::os::{fd, signals};
+
+use super::entry::Entry;
+use super::error::{Error, status};
+use super::identity::Identity;
+use super::record::Record;
+use super::streams::{Opened, Source};
+use super::time::Moment;
+
+/// Everything that the new process needs, prepared before there is one.
+#[derive(Debug)]
+pub struct Plan {
+    /// Whether it gets a session of its own.
+    pub own_session: bool,
+    /// Its standard streams.
+    pub streams: Opened,
+    /// Further descriptors to leave open.
+    pub passed: Vec<RawFd>,
+    /// Where to go first; `None`: it is there already.
+    pub directory: Option<CString>,
+    /// The caller's umask.
+    pub umask: rustix::fs::Mode,
+    /// The caller's signal mask.
+    pub mask: SigSet,
+    /// Whether SIGCHLD is to be ignored, as the caller had it.
+    pub ignores_child_signal: bool,
+    /// The files that the command may mean, in the order of `PATH`.
+    pub candidates: Vec<CString>,
+    /// The arguments, the command's name first.
+    pub arguments: PointerList,
+    /// The environment.
+    pub environment: PointerList,
+}
+
+/// Why there is no new process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Failure {
+    /// The kernel made no process.
+    Fork(i32),
+    /// The working directory could not be entered.
+    Directory(i32),
+    /// A step before the exec failed: what, and the error number.
+    Setup(String, i32),
+    /// The record could not be written: the whole message.
+    Record(String),
+    /// No candidate is there.
+    NotFound,
+    /// A candidate is there and could not be executed.
+    Exec(i32),
+    /// The interpreter that the file names is not there.
+    Interpreter,
+}
+
+impl Failure {
+    /// The error that it is for the caller of `command`.
+    pub fn into_error(self, command: &str, directory: &str) -> Error {
+        let os = io::Error::from_raw_os_error;
+        let exec = |status, source| Error::Exec { command: command.to_owned(), status, source };
+        match self {
+            Self::Fork(e) => Error::system("cannot make a process", os(e)),
+            Self::Directory(e) => {
+                Error::system(format!("cannot enter the working directory {directory}"), os(e))
+            }
+            Self::Setup(what, e) => Error::system(what, os(e)),
+            Self::Record(message) => Error::refused(message),
+            Self::NotFound => exec(status::NOT_FOUND, io::Error::other("command not found")),
+            Self::Exec(e) => exec(status::CANNOT_EXECUTE, os(e)),
+            Self::Interpreter => exec(
+                status::CANNOT_EXECUTE,
+                io::Error::other("the interpreter that it asks for is not there"),
+            ),
+        }
+    }
+}
+
+fn number(e: &io::Error) -> i32 {
+    e.raw_os_error().unwrap_or(libc::EIO)
+}
+
+/// In the new process: become the command. Returns only if that failed.
+///
+/// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
+pub fn become_command(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Failure {
+    match prepare(plan, entry, record, monitor) {
+        Ok(()) => exec(plan),
+        Err(failure) => failure,
+    }
+}
+
+fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Result<(), Failure> {
+    let setup = |what: &str| {
+        let what = what.to_owned();
+        move |e: io::Error| Failure::Setup(what, number(&e))
+    };
+    if plan.own_session {
+        process::new_session().map_err(setup("cannot make a session"))?;
+    }
+    if record.daemon {
+        process::die_with_os_parent(libc::SIGTERM)
+            .map_err(setup("cannot ask for the parent-death signal"))?;
+        // The monitor may have been killed before the kernel was asked.
+        if process::os_parent() != monitor {
+            return Err(Failure::Setup("the monitor was killed".to_owned(), libc::ESRCH));
+        }
+    }
+    let me = Identity::of_self().map_err(setup("cannot look at the new process in /proc"))?;
+    record.pid = Some(me.pid);
+    record.start_ticks = Some(me.start_ticks);
+    record.pidfd_inode = me.pidfd_inode;
+    record.started_at = Some(Moment::now());
+    entry.save_starting(record).map_err(|e| Failure::Record(message(&e)))?;
+
+    rustix::process::umask(plan.umask);
+    if let Some(directory) = &plan.directory {
+        rustix::process::chdir(directory.as_c_str()).map_err(|e| Failure::Directory(e.raw_os_error()))?;
+    }
+    fd::keep_all_from_exec().map_err(setup("cannot keep descriptors from the command"))?;
+    for &passed in &plan.passed {
+        fd::pass_on(passed).map_err(setup("cannot pass a descriptor on"))?;
+    }
+    for (stream, source) in (0..).zip(&plan.streams.sources) {
+        let from = match source {
+            Source::Inherited => continue,
+            Source::Opened(fd) => fd.as_raw_fd(),
+            Source::Null => plan.streams.null.as_raw_fd(),
+            Source::LikeStdout => 1,
+        };
+        fd::put(from, stream).map_err(setup("cannot set up the standard streams"))?;
+    }
+    if plan.ignores_child_signal {
+        signals::ignore_child_signal().map_err(setup("cannot set up signals"))?;
+    }
+    signals::set_mask(&plan.mask).map_err(setup("cannot set up signals"))?;
+    Ok(())
+}
+
+/// As execvp(3) searches, but without a shell for files that are no programs.
+fn exec(plan: &Plan) -> Failure {
+    let mut failure = Failure::NotFound;
+    for candidate in &plan.candidates {
+        let error = process::exec(candidate, &plan.arguments, &plan.environment);
+        match number(&error) {
+            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ELOOP => {
+                if rustix::fs::access(candidate.as_c_str(), rustix::fs::Access::EXISTS).is_ok() {
+                    return Failure::Interpreter;
+                }
+            }
+            libc::EACCES => failure = Failure::Exec(libc::EACCES),
+            other => return Failure::Exec(other),
+        }
+    }
+    failure
+}
+
+/// An error and its causes in one line.
+pub fn message(error: &(dyn std::error::Error + 'static)) -> String {
+    struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+    impl fmt::Display for Chain<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)?;
+            let mut next = self.0.source();
+            while let Some(cause) = next {
+                write!(f, ": {cause}")?;
+                next = cause.source();
+            }
+            Ok(())
+        }
+    }
+    // The number says nothing to people that the words do not.
+    let text = Chain(error).to_string();
+    match text.rfind(" (os error ") {
+        Some(at) if text.ends_with(')') => text[..at].to_owned(),
+        _ => text,
+    }
+}

@@ -1,0 +1,168 @@
+//! The end of a process: made part of the record once, by whoever has seen it.
+
+use crate::os::fs::FileError;
+use crate::os::process::{Status, Usage as OsUsage};
+use nix::libc;
+use rustix::fs::FileType;
+
+use super::entry::{Entry, SENTINEL};
+use super::error::Result;
+use super::names::Shelf;
+use super::record::{Action, EndedBy, Record, State, Witness, exitcode};
+use super::rundir::RunDir;
+use super::time::Moment;
+
+/// What is known of an end.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// It was seen.
+    Seen {
+        /// How it ended.
+        status: Status,
+        /// What it used, if the witness was told.
+        usage: Option<OsUsage>,
+        /// When.
+        at: Moment,
+        /// By whom.
+        witness: Witness,
+    },
+    /// Nobody saw it: why.
+    Lost(String),
+}
+
+impl Outcome {
+    /// Whether it says something that the record does not.
+    fn adds_to(&self, record: &Record) -> bool {
+        match self {
+            Self::Seen { .. } => record.exitcode.is_none(),
+            Self::Lost(_) => !record.is_final(),
+        }
+    }
+
+    /// Makes the record final. `signals` are those that procctl sent.
+    pub fn apply_to(&self, record: &mut Record, signals: &[EndedBy]) {
+        record.state = State::Stopped;
+        match self {
+            Self::Seen { status, usage, at, witness } => {
+                record.exitcode = Some(exitcode(*status));
+                record.core_dumped = Some(matches!(status, Status::Signaled { core_dumped: true, .. }));
+                record.usage = usage.map(Into::into).or(record.usage);
+                // A record that was called lost keeps its place in the order of ends.
+                record.stopped_at = if record.lost.is_some() { record.stopped_at } else { Some(*at) };
+                record.lost = None;
+                record.witness = Some(*witness);
+                record.ended_by = explain(*status, signals);
+            }
+            Self::Lost(why) => {
+                record.lost = Some(why.clone());
+                record.witness = Some(Witness::Nobody);
+            }
+        }
+    }
+}
+
+/// The last signal of procctl that explains an end. Death by a signal is explained by that signal only; an exit, by the
+/// last one that asks a process to end.
+fn explain(status: Status, signals: &[EndedBy]) -> Option<EndedBy> {
+    let asks_to_end = |sent: &EndedBy| {
+        sent.action != Action::Kill
+            || matches!(
+                sent.signal,
+                libc::SIGTERM | libc::SIGINT | libc::SIGHUP | libc::SIGQUIT | libc::SIGKILL
+            )
+    };
+    signals
+        .iter()
+        .rfind(|sent| match status {
+            Status::Signaled { signal, .. } => sent.signal == signal,
+            Status::Exited(_) => asks_to_end(sent),
+        })
+        .copied()
+}
+
+/// Records an end, unless it is recorded. Returns the final record; `None` if the process was closed meanwhile.
+///
+/// An exit code that is known overrides `lost`, whoever wrote that.
+pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Option<Record>> {
+    let lock = entry.lock_for_writing()?;
+    let Some(mut record) = entry.load()? else { return Ok(None) };
+    if outcome.adds_to(&record) {
+        outcome.apply_to(&mut record, &entry.noted_signals());
+        entry.save(&record)?;
+    }
+    let names = run_dir.names();
+    if names.shelf_of(&record) == Shelf::Joined {
+        names.drop_live(&record)?;
+    } else {
+        names.move_to_ended(&record)?;
+    }
+    let sentinel = entry.dir.stat(SENTINEL)?;
+    if FileType::from_raw_mode(sentinel.st_mode) == FileType::Fifo {
+        entry.settle_sentinel()?;
+    }
+    drop(lock);
+    Ok(Some(record))
+}
+
+/// Whether an error means that there is nothing left to write to: the directory was removed.
+pub fn is_removed(error: &super::error::Error) -> bool {
+    matches!(error, super::error::Error::File(FileError { source, .. }) if source.kind() == std::io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::tests::OLD;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sent(action: Action, signal: i32) -> EndedBy {
+        EndedBy { action, signal, by_pid: 1, at: Moment::now() }
+    }
+
+    fn record() -> Record {
+        Record::from_json(OLD.as_bytes()).expect("loads")
+    }
+
+    fn seen(status: Status) -> Outcome {
+        Outcome::Seen { status, usage: None, at: Moment::now(), witness: Witness::Pidfd }
+    }
+
+    #[test]
+    fn death_by_a_signal_is_explained_by_that_signal_only() {
+        let signals = [sent(Action::Terminate, 15), sent(Action::Kill, 9)];
+        let killed = |signal| Status::Signaled { signal, core_dumped: false };
+        assert_eq!(explain(killed(15), &signals).map(|by| by.action), Some(Action::Terminate));
+        assert_eq!(explain(killed(9), &signals).map(|by| by.action), Some(Action::Kill));
+        assert_eq!(explain(killed(11), &signals), None);
+        assert_eq!(explain(Status::Exited(0), &[sent(Action::Kill, 10)]), None);
+        assert_eq!(explain(Status::Exited(0), &signals).map(|by| by.signal), Some(9));
+    }
+
+    fn any_outcome() -> impl Strategy<Value = Outcome> {
+        prop_oneof![
+            (0..256i32).prop_map(|code| seen(Status::Exited(code))),
+            (1..65i32).prop_map(|signal| seen(Status::Signaled { signal, core_dumped: false })),
+            Just(Outcome::Lost("why".to_owned())),
+        ]
+    }
+
+    proptest! {
+        /// Whatever the order in which witnesses come: the first exit code stays, and `lost` never hides one.
+        #[test]
+        fn the_first_known_exit_code_wins(outcomes in proptest::collection::vec(any_outcome(), 1..6)) {
+            let mut record = record();
+            for outcome in &outcomes {
+                if outcome.adds_to(&record) {
+                    outcome.apply_to(&mut record, &[]);
+                }
+            }
+            let first = outcomes.iter().find_map(|outcome| match outcome {
+                Outcome::Seen { status, .. } => Some(exitcode(*status)),
+                Outcome::Lost(_) => None,
+            });
+            prop_assert_eq!(record.exitcode, first);
+            prop_assert_eq!(record.lost.is_some(), first.is_none());
+            prop_assert!(record.is_final());
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The directory of one process: its files and its two locks.
+//!
+//! | file | what |
+//! |---|---|
+//! | `record.json` | the record. Without it there is no process: the directory is being made, or a leftover |
+//! | `record.starting` | the record as it will be once the command has been exec'ed; renamed to `record.json` then |
+//! | `sentinel` | a FIFO whose writer is the monitor; an empty file once the record is final |
+//! | `output.log` | what the process wrote, unless it writes elsewhere |
+//! | `signals` | a line of JSON for each signal that procctl sent it |
+//! | `environment` | what `create -e` asked for, until the start |
+//! | `authkey` | the key: a hard link to the parent's, or its own |
+//!
+//! Both locks are bytes of the sentinel. **Life**: held by the monitor from before the record appears until its own
+//! death; also by the child between fork and exec, so a free life lock means that the command runs or has ended.
+//! **Write**: held by whoever replaces the record, for that moment.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::os::fs::{self, Dir, FileError, optional};
+use crate::os::lock;
+
+use super::error::{Error, Result};
+use super::id::Id;
+use super::record::{EndedBy, LARGEST, Record};
+
+/// The record.
+pub const RECORD: &str = "record.json";
+/// The record of a start that is under way.
+pub const STARTING: &str = "record.starting";
+/// The sentinel.
+pub const SENTINEL: &str = "sentinel";
+/// The log.
+pub const LOG: &str = "output.log";
+/// The private environment of a process in state `initial`.
+pub const ENVIRONMENT: &str = "environment";
+/// The authkey.
+pub const AUTHKEY: &str = "authkey";
+const SIGNALS: &str = "signals";
+
+const LIFE: u8 = 0;
+const WRITE: u8 = 1;
+const HOLD: u8 = 2;
+
+/// An open directory of one process.
+#[derive(Debug)]
+pub struct Entry {
+    /// The process's id, which is the directory's name.
+    pub id: Id,
+    /// The directory.
+    pub dir: Dir,
+}
+
+impl Entry {
+    /// The path of one of its files.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    /// Reads the record. `None` if there is none (yet).
+    pub fn load(&self) -> Result<Option<Record>> {
+        self.load_as(RECORD)
+    }
+
+    /// Reads the record of a start that is under way or was cut off.
+    pub fn load_starting(&self) -> Result<Option<Record>> {
+        self.load_as(STARTING)
+    }
+
+    fn load_as(&self, file: &str) -> Result<Option<Record>> {
+        let Some(bytes) = optional(self.dir.read(file, LARGEST))? else { return Ok(None) };
+        let record = Record::from_json(&bytes).map_err(|why| self.broken(file, &why))?;
+        if record.id != self.id {
+            return Err(self.broken(file, &format!("it says that its id is {}", record.id)));
+        }
+        Ok(Some(record))
+    }
+
+    fn broken(&self, file: &str, why: &str) -> Error {
+        Error::hinted(
+            format!("cannot use the record {}: {why}", self.path(file).display()),
+            format!("if it is of no use, remove {}", self.dir.path().display()),
+        )
+    }
+
+    /// Replaces the record, whole. The caller holds the write lock, or nobody else knows of the process yet.
+    pub fn save(&self, record: &Record) -> Result<()> {
+        let json = self.to_json(record)?;
+        Ok(self.dir.replace(RECORD, "record.tmp", &json)?)
+    }
+
+    /// Writes the record of a start that is under way.
+    pub fn save_starting(&self, record: &Record) -> Result<()> {
+        let json = self.to_json(record)?;
+        // One that a killed start left behind is in the way; the life lock says that we are the only start now.
+        optional(self.dir.unlink(STARTING))?;
+        Ok(self.dir.write_new(STARTING, &json)?)
+    }
+
+    fn to_json(&self, record: &Record) -> Result<Vec<u8>> {
+        record.to_json().map_err(|e| FileError::new("write", self.path(RECORD), e).into())
+    }
+
+    /// Makes the sentinel of a process that has not ended.
+    pub fn make_sentinel(&self) -> Result<()> {
+        Ok(self.dir.mkfifo(SENTINEL)?)
+    }
+
+    /// Puts the sentinel of an ended process in the place of the FIFO: from now on opening it never blocks.
+    pub fn settle_sentinel(&self) -> Result<()> {
+        Ok(self.dir.replace(SENTINEL, "sentinel.tmp", b"")?)
+    }
+
+    /// Opens the sentinel and takes the life lock; `None` if somebody has it. Being open, the sentinel does not end.
+    pub fn take_life(&self) -> Result<Option<OwnedFd>> {
+        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        let taken = lock::try_lock(&sentinel, LIFE).map_err(|e| self.lock_failed(e))?;
+        Ok(taken.then_some(sentinel))
+    }
+
+    /// Opens the sentinel to look at the life lock, or to wait for its end.
+    pub fn watch(&self) -> Result<Watch> {
+        let sentinel = self.dir.open_read(SENTINEL)?;
+        Ok(Watch { sentinel, path: self.path(SENTINEL) })
+    }
+
+    /// Waits for the write lock and takes it.
+    pub fn lock_for_writing(&self) -> Result<WriteLock> {
+        loop {
+            let sentinel = self.dir.open_read_write(SENTINEL)?;
+            lock::lock(&sentinel, WRITE).map_err(|e| self.lock_failed(e))?;
+            // The sentinel is replaced once in its life. A lock on the old one locks nothing.
+            let (mine, there) = (rustix::fs::fstat(&sentinel), self.dir.stat(SENTINEL)?);
+            if mine.is_ok_and(|mine| fs::same_file(&mine, &there)) {
+                return Ok(WriteLock { _sentinel: sentinel });
+            }
+        }
+    }
+
+    fn lock_failed(&self, e: io::Error) -> Error {
+        FileError::new("lock", self.path(SENTINEL), e).into()
+    }
+
+    /// Notes a signal that is about to be sent.
+    pub fn note_signal(&self, note: &EndedBy) -> Result<()> {
+        let mut line =
+            serde_json::to_vec(note).map_err(|e| FileError::new("write", self.path(SIGNALS), e))?;
+        line.push(b'\n');
+        Ok(self.dir.append(SIGNALS, &line)?)
+    }
+
+    /// The signals that were noted, oldest first. Lines that are none are passed over.
+    pub fn noted_signals(&self) -> Vec<EndedBy> {
+        let bytes = self.dir.read(SIGNALS, LARGEST).unwrap_or_default();
+        bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+
+    /// Asks the monitor not to leave when the process ends: it stays, as the new parent of orphaned descendants, until
+    /// the returned descriptor is closed.
+    pub fn hold_monitor(&self) -> Result<OwnedFd> {
+        let hold = self.dir.open_or_create("hold")?;
+        lock::lock(&hold, HOLD).map_err(|e| self.lock_failed(e))?;
+        Ok(hold)
+    }
+
+    /// In the monitor, on its way out: waits until nobody holds it.
+    pub fn wait_until_not_held(&self) {
+        if let Ok(hold) = self.dir.open_read_write("hold") {
+            // An error is no reason to stay.
+            let _ = lock::lock(&hold, HOLD);
+        }
+    }
+}
+
+/// The right to replace a record, until dropped.
+#[derive(Debug)]
+pub struct WriteLock {
+    _sentinel: OwnedFd,
+}
+
+/// An open sentinel.
+#[derive(Debug)]
+pub struct Watch {
+    sentinel: OwnedFd,
+    path: PathBuf,
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.sentinel.as_fd()
+    }
+}
+
+impl Watch {
+    /// Whether a monitor (or a child on its way to exec) lives.
+    pub fn is_monitored(&self) -> Result<bool> {
+        lock::is_locked(&self.sentinel, LIFE).map_err(|e| FileError::new("lock", &self.path, e).into())
+    }
+
+    /// Waits until the monitor has closed it (it recorded the end, or was killed), for that time at most.
+    pub fn wait(&self, at_most: Duration) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let mut fds = [PollFd::new(&self.sentinel, PollFlags::empty())];
+        match poll(&mut fds, Some(&Timespec::try_from(at_most).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 })))
+        {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+}

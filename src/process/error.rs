@@ -1,0 +1,93 @@
+//! What can go wrong in the domain: a sentence, its cause, and what to do about it.
+
+use std::io;
+
+use crate::os::fs::FileError;
+
+/// A result of the domain.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Exit statuses of procctl itself.
+pub mod status {
+    /// `is-alive`: not alive.
+    pub const NOT_ALIVE: u8 = 1;
+    /// `join`: the time ran out.
+    pub const TIMEOUT: u8 = 124;
+    /// procctl itself failed or refused.
+    pub const FAILED: u8 = 125;
+    /// The command could not be executed.
+    pub const CANNOT_EXECUTE: u8 = 126;
+    /// The command was not found.
+    pub const NOT_FOUND: u8 = 127;
+    /// Added to the number of the signal that ended a process.
+    pub const SIGNAL_BASE: u8 = 128;
+}
+
+/// An error of the domain. Messages: lower case, no full stop, the value concerned in them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of ours.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A deed that the kernel refused.
+    #[error("{what}")]
+    System {
+        /// The deed in words.
+        what: String,
+        /// The kernel's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that procctl will not do.
+    #[error("{what}")]
+    Refused {
+        /// What, and why.
+        what: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// The command could not be executed.
+    #[error("cannot execute {command}")]
+    Exec {
+        /// The command's name as given.
+        command: String,
+        /// 126 or 127.
+        status: u8,
+        /// The kernel's reason, or a better one.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// A refusal without a hint.
+    pub fn refused(what: impl Into<String>) -> Self {
+        Self::Refused { what: what.into(), hint: None }
+    }
+
+    /// A refusal with a hint.
+    pub fn hinted(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { what: what.into(), hint: Some(hint.into()) }
+    }
+
+    /// A failed system call.
+    pub fn system(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::System { what: what.into(), source: source.into() }
+    }
+
+    /// What to do about it, if we know.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Refused { hint, .. } => hint.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The exit status it means.
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Exec { status, .. } => *status,
+            _ => status::FAILED,
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The family: on whose behalf a command runs, and whose descendants it is among.
+
+use std::os::fd::OwnedFd;
+
+use crate::os::proc::{self, Stat};
+use crate::os::process;
+
+use super::error::{Error, Result};
+use super::id::Id;
+use super::identity::Identity;
+use super::observe::{self, Life};
+use super::record::{Parent, Record};
+use super::rundir::RunDir;
+
+/// In a process: its id.
+pub const ID_VARIABLE: &str = "PROCCTL_ID";
+/// In a process: its name at the start.
+pub const NAME_VARIABLE: &str = "PROCCTL_NAME";
+/// The pid of the creating process, where it is not the caller's own. Not passed on to processes.
+pub const PARENT_VARIABLE: &str = "PROCCTL_PARENT";
+
+/// The process on whose behalf procctl runs: the parent of what is started now.
+#[derive(Debug)]
+pub struct Creator {
+    /// What tells it from every other.
+    pub process: Identity,
+    /// Pins it, and becomes ready when it ends.
+    pub pidfd: OwnedFd,
+    /// Its record, if it is a managed process.
+    pub managed: Option<Box<Record>>,
+    /// The key of its ledger.
+    pub key: String,
+}
+
+impl Creator {
+    fn outside(run_dir: &RunDir, process: Identity, pidfd: OwnedFd) -> Result<Self> {
+        let boot: String = run_dir.host.boot_id()?.chars().take(8).collect();
+        let Identity { pid, start_ticks, pidfd_inode } = process;
+        let key = format!("{pid}-{start_ticks:x}-{:x}-{boot}", pidfd_inode.unwrap_or(0));
+        Ok(Self { process, pidfd, managed: None, key })
+    }
+
+    fn managed(record: Record, pidfd: OwnedFd) -> Option<Self> {
+        let (process, key) = (record.process()?, record.id.to_string());
+        Some(Self { process, pidfd, managed: Some(Box::new(record)), key })
+    }
+
+    /// It, as a record keeps it.
+    pub fn to_parent(&self) -> Parent {
+        Parent {
+            process: self.process,
+            id: self.managed.as_ref().map(|record| record.id.clone()),
+            name: self.managed.as_ref().map(|record| record.name.clone()),
+            started_at: self.process.started_at(),
+            key: self.key.clone(),
+        }
+    }
+
+    /// Refuses what may not have children.
+    pub fn check_may_have_children(&self) -> Result<()> {
+        match &self.managed {
+            Some(record) if record.daemon => Err(Error::hinted(
+                format!(
+                    "daemonic processes are not allowed to have children: {} ({}) is one",
+                    record.name, record.id
+                ),
+                "start the parent with --no-daemon, or say --parent PID for another parent",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The caller. `explicit` is `--parent`; the variable comes next; else the surrounding process is found out.
+/// `None` if it is outside of our pid namespace.
+pub fn creator(run_dir: &RunDir, explicit: Option<i32>) -> Result<Option<Creator>> {
+    if let Some(pid) = explicit {
+        return named(run_dir, pid, "--parent").map(Some);
+    }
+    if let Some(value) = std::env::var_os(PARENT_VARIABLE).filter(|value| !value.is_empty()) {
+        let pid = value.to_str().and_then(|text| text.parse().ok()).filter(|&pid| pid > 0);
+        let pid =
+            pid.ok_or_else(|| Error::refused(format!("{PARENT_VARIABLE} is no pid: '{}'", value.display())))?;
+        return named(run_dir, pid, PARENT_VARIABLE).map(Some);
+    }
+    if let Some((record, pidfd)) = surrounding(run_dir)? {
+        return Ok(Creator::managed(record, pidfd));
+    }
+    match os_parent_beyond_subshells()? {
+        Some((process, pidfd)) => Creator::outside(run_dir, process, pidfd).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Whom `--parent` or the variable names.
+fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
+    let unusable = |why: &str| Error::refused(format!("{how} {pid}: {why}"));
+    let failed = |e| Error::system(format!("cannot look at process {pid}"), e);
+    let Some((process, pidfd, stat)) = Identity::of_pid(pid).map_err(failed)? else {
+        return Err(unusable("there is no such process"));
+    };
+    if matches!(stat.state, 'Z' | 'X') {
+        return Err(unusable("it has ended and only waits to be reaped"));
+    }
+    if let Some(record) = observe::managed_with_pid(run_dir, pid)? {
+        if let Some(creator) = Creator::managed(record, pidfd) {
+            return Ok(creator);
+        }
+        return Err(unusable("there is no such process"));
+    }
+    Creator::outside(run_dir, process, pidfd)
+}
+
+/// The live managed process that the caller runs in. The environment names it, and the kernel must confirm that the
+/// caller descends from it, or from its monitor (to which the kernel gives its orphans): a variable that leaked out of
+/// one proves nothing.
+pub fn surrounding(run_dir: &RunDir) -> Result<Option<(Record, OwnedFd)>> {
+    let Some(id) = std::env::var(ID_VARIABLE).ok().as_deref().and_then(Id::parse) else { return Ok(None) };
+    let Some(entry) = run_dir.entry(&id)? else { return Ok(None) };
+    // A record that cannot be read is nobody's parent.
+    let Ok(Some(seen)) = observe::observe(run_dir, entry) else { return Ok(None) };
+    let Life::Alive { pidfd: Some(pidfd), monitored } = seen.life else { return Ok(None) };
+    let record = seen.record;
+    let monitor = record.monitor.filter(|_| monitored).map(|monitor| monitor.pid);
+    let is_it = |pid| Some(pid) == record.pid || Some(pid) == monitor;
+    Ok(os_ancestors().into_iter().any(is_it).then_some((record, pidfd)))
+}
+
+/// The pids of the caller's OS ancestors, nearest first.
+pub fn os_ancestors() -> Vec<i32> {
+    let mut found = Vec::new();
+    let mut pid = process::os_parent();
+    while pid > 0 && !found.contains(&pid) {
+        found.push(pid);
+        pid = Stat::of(pid).map_or(0, |stat| stat.parent);
+    }
+    found
+}
+
+/// The caller's OS parent; climbing out of subshells, which are forks of the shell without an exec and end a moment later.
+fn os_parent_beyond_subshells() -> Result<Option<(Identity, OwnedFd)>> {
+    let failed = |e| Error::system("cannot look at the parent process in /proc", e);
+    let (mut parent, mut pidfd, mut stat) = loop {
+        let pid = process::os_parent();
+        if pid == 0 {
+            return Ok(None);
+        }
+        match Identity::of_pid(pid).map_err(failed)? {
+            // Still the parent: it was there all the time, and the descriptor is its own.
+            Some(found) if process::os_parent() == pid => break found,
+            _ => {}
+        }
+    };
+    while stat.parent > 0 {
+        let Some((above, above_pidfd, above_stat)) = Identity::of_pid(stat.parent).map_err(failed)? else {
+            break;
+        };
+        if !is_fork_without_exec(&stat, &above_stat) || !still_child(&parent, above.pid) {
+            break;
+        }
+        (parent, pidfd, stat) = (above, above_pidfd, above_stat);
+    }
+    Ok(Some((parent, pidfd)))
+}
+
+/// A fork has its parent's stack; an exec makes a new one, at a random place.
+fn is_fork_without_exec(child: &Stat, parent: &Stat) -> bool {
+    child.start_stack != 0
+        && child.start_stack == parent.start_stack
+        && child.start_ticks >= parent.start_ticks
+        && proc::same_executable(child.pid, parent.pid)
+}
+
+fn still_child(child: &Identity, of: i32) -> bool {
+    Stat::of(child.pid).is_ok_and(|stat| stat.parent == of && stat.start_ticks == child.start_ticks)
+}
+
+/// The ids of a managed process and of those that created it, as far up as there are records.
+pub fn line_of(run_dir: &RunDir, record: &Record) -> Result<Vec<Id>> {
+    let mut line = vec![record.id.clone()];
+    let mut next = record.parent.as_ref().and_then(|parent| parent.id.clone());
+    while let Some(id) = next.filter(|id| !line.contains(id)) {
+        next = match run_dir.entry(&id)?.map(|entry| entry.load()) {
+            Some(Ok(Some(record))) => record.parent.and_then(|parent| parent.id),
+            _ => None,
+        };
+        line.push(id);
+    }
+    Ok(line)
+}

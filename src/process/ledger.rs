@@ -1,0 +1,172 @@
+//! The children of one parent: how many it created, and which.
+//!
+//!     parents/KEY/count      how many children it created, in decimal; its lock makes numbering one step
+//!     parents/KEY/N          a symlink that says the id of the N-th child
+//!     parents/KEY/authkey    the key of an outside parent
+//!
+//! A number is used up when, and only when, its process has a record. The order is: lock; symlink N; record appears;
+//! count becomes N; unlock. Whoever is killed between leaves a symlink N = count + 1, and the next holder of the lock
+//! finds out by looking at that one id whether it was a start or a leftover.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::os::fs::{Dir, FileError, optional};
+use crate::os::lock;
+
+use super::error::{Error, Result};
+use super::id::Id;
+use super::recover;
+use super::rundir::RunDir;
+
+const COUNT: &str = "count";
+
+/// The open ledger of one parent.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Its directory.
+    pub dir: Dir,
+}
+
+impl Ledger {
+    /// Opens that of a parent, if it has ever created a child.
+    pub fn open(run_dir: &RunDir, key: &str) -> Result<Option<Self>> {
+        Ok(optional(run_dir.root.open_dir(path(key)))?.map(|dir| Self { dir }))
+    }
+
+    /// Opens that of a parent; made if it is not there.
+    pub fn open_or_create(run_dir: &RunDir, key: &str) -> Result<Self> {
+        if let Some(ledger) = Self::open(run_dir, key)? {
+            return Ok(ledger);
+        }
+        run_dir.root.mkdir_all(path(key))?;
+        Ok(Self { dir: run_dir.root.open_dir(path(key))? })
+    }
+
+    /// How many children the parent created.
+    pub fn count(&self) -> Result<u64> {
+        Ok(optional(self.dir.read(COUNT, 64))?.map_or(0, |bytes| parse(&bytes)))
+    }
+
+    /// The ids of its children that have not been closed, in the order of their numbers.
+    pub fn children(&self) -> Result<Vec<Id>> {
+        let mut children = Vec::new();
+        for name in self.dir.list()? {
+            let Some(number) = name.to_str().and_then(|name| name.parse::<u64>().ok()) else { continue };
+            if let Some(id) = self.child(number)? {
+                children.push((number, id));
+            }
+        }
+        children.sort();
+        Ok(children.into_iter().map(|(_, id)| id).collect())
+    }
+
+    fn child(&self, number: u64) -> Result<Option<Id>> {
+        let target = optional(self.dir.readlink(number.to_string()))?;
+        Ok(target.and_then(|id| Id::parse(&id.to_string_lossy())))
+    }
+
+    /// Takes the lock and the next number for a process that is about to be recorded.
+    pub fn next(&self, run_dir: &RunDir, id: &Id) -> Result<Number> {
+        let mut locked = self.lock()?;
+        loop {
+            let next = locked.value + 1;
+            match self.dir.symlink(next.to_string(), id.as_str()) {
+                Ok(()) => {
+                    locked.value = next;
+                    return Ok(locked);
+                }
+                Err(e) if e.is_already_there() => locked.settle(run_dir, self, next)?,
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    fn lock(&self) -> Result<Number> {
+        let file = self.dir.open_or_create(COUNT)?;
+        let failed = |e| FileError::new("lock", self.dir.path().join(COUNT), e);
+        lock::lock(&file, 0).map_err(failed)?;
+        let mut text = [0; 32];
+        let length = rustix::io::pread(&file, &mut text, 0).map_err(|e| failed(e.into()))?;
+        Ok(Number { value: parse(&text[..length]), file })
+    }
+
+    /// Forgets a child whose record is about to be removed, so that its number stays used up.
+    pub fn forget(&self, number: u64) -> Result<()> {
+        let locked = self.lock()?;
+        if locked.value < number {
+            locked.write(number).map_err(|e| FileError::new("write", self.dir.path().join(COUNT), e))?;
+        }
+        optional(self.dir.unlink(number.to_string()))?;
+        Ok(())
+    }
+
+    /// Removes the ledger of a parent that will create no more children, if it has none left.
+    pub fn remove_if_empty(self, run_dir: &RunDir, key: &str) -> Result<()> {
+        let _locked = self.lock()?;
+        if self.children()?.is_empty() {
+            optional(self.dir.unlink(super::entry::AUTHKEY))?;
+            optional(self.dir.unlink(COUNT))?;
+            optional(run_dir.root.rmdir(path(key)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A number taken under the lock.
+#[derive(Debug)]
+pub struct Number {
+    /// The number.
+    pub value: u64,
+    file: OwnedFd,
+}
+
+impl Number {
+    /// Makes it used up. The record has appeared.
+    pub fn commit(&self) -> std::io::Result<()> {
+        self.write(self.value)
+    }
+
+    /// Lets the next one in, whoever else still has a copy of the descriptor.
+    pub fn unlock(&self) {
+        // Closing the last copy does it otherwise.
+        let _ = lock::unlock(&self.file, 0);
+    }
+
+    /// Gives it back: its process never was.
+    pub fn take_back(&self, run_dir: &RunDir, key: &str) {
+        // A symlink that stays is recognised by the next holder of the lock.
+        let _ = run_dir.root.unlink(format!("{}/{}", path(key), self.value));
+    }
+
+    fn write(&self, value: u64) -> std::io::Result<()> {
+        // Decimal numbers only grow longer: overwriting in place leaves nothing of the old one.
+        rustix::io::pwrite(self.file.as_fd(), value.to_string().as_bytes(), 0)?;
+        Ok(())
+    }
+
+    /// Somebody who had taken this number was killed. Was it used up?
+    fn settle(&mut self, run_dir: &RunDir, ledger: &Ledger, number: u64) -> Result<()> {
+        let recorded = match ledger.child(number)? {
+            Some(id) => match run_dir.entry(&id)? {
+                Some(entry) => recover::is_recorded(run_dir, &entry)?,
+                None => false,
+            },
+            None => false,
+        };
+        if recorded {
+            self.value = number;
+            self.write(number).map_err(|e| Error::system("cannot write the number of children", e))
+        } else {
+            optional(ledger.dir.unlink(number.to_string()))?;
+            Ok(())
+        }
+    }
+}
+
+fn path(key: &str) -> String {
+    format!("parents/{key}")
+}
+
+fn parse(bytes: &[u8]) -> u64 {
+    std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+}

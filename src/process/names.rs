@@ -1,0 +1,253 @@
+//! The index by name.
+//!
+//! For each process there is one entry, an empty symlink whose *file name* says everything, on one of four shelves:
+//!
+//!     names/SHELF/BUCKET/NAMEHASH.STOPPED.PARENTHASH.ID
+//!
+//! `initial` and `live` are for those states; an ended process is on `ended` until its parent has joined it, then on
+//! `joined`. So a command that wants the live bearers of a name never sees the ended ones, however many there are.
+//!
+//! The index may lag behind the records, never lead to a wrong one: readers load the record and check it. A process that
+//! is live is always found: it is put on the shelf before its record appears, and taken off after its record is final.
+
+use std::ffi::OsString;
+
+use crate::os::fs::{Dir, optional};
+
+use super::error::Result;
+use super::id::Id;
+use super::record::{Record, State};
+use super::time::Moment;
+
+/// A part of the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf {
+    /// Recorded, not started.
+    Initial,
+    /// Started.
+    Live,
+    /// Ended, not joined by its parent.
+    Ended,
+    /// Ended and joined by its parent.
+    Joined,
+}
+
+impl Shelf {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Initial, Self::Live, Self::Ended, Self::Joined];
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Initial => "names/initial",
+            Self::Live => "names/live",
+            Self::Ended => "names/ended",
+            Self::Joined => "names/joined",
+        }
+    }
+}
+
+/// An entry of the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    name: u64,
+    /// When the process ended, microseconds since 1970; zero before that, or if it is not known.
+    pub stopped: u64,
+    /// Stands for the parent's key.
+    pub parent: u64,
+    /// The process.
+    pub id: Id,
+}
+
+impl Tag {
+    /// The entry of a process, as its record says.
+    pub fn of(record: &Record) -> Self {
+        Self {
+            name: hash(&record.name),
+            stopped: record.stopped_at.map_or(0, Moment::micros),
+            parent: hash(record.parent_key()),
+            id: record.id.clone(),
+        }
+    }
+
+    fn parse(file: &str) -> Option<Self> {
+        let mut parts = file.split('.');
+        let mut number = || parts.next().and_then(|part| u64::from_str_radix(part, 16).ok());
+        let (name, stopped, parent) = (number()?, number()?, number()?);
+        let id = Id::parse(parts.next()?)?;
+        parts.next().is_none().then_some(Self { name, stopped, parent, id })
+    }
+
+    fn path(&self, shelf: Shelf) -> String {
+        let Self { name, stopped, parent, id } = self;
+        format!("{}/{name:016x}.{stopped:x}.{parent:016x}.{id}", bucket(shelf, *name))
+    }
+
+    fn unstopped(&self) -> Self {
+        Self { stopped: 0, ..self.clone() }
+    }
+}
+
+fn bucket(shelf: Shelf, name: u64) -> String {
+    format!("{}/{:03x}", shelf.folder(), name >> 52)
+}
+
+/// FNV-1a, 64 bits: stable for ever, which the hashes of the standard library are not. Two texts with the same hash cost
+/// a needless look at a record, no more.
+pub fn hash(text: &str) -> u64 {
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The index of one run directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    root: &'a Dir,
+}
+
+impl<'a> Names<'a> {
+    /// That of this run directory.
+    pub fn new(root: &'a Dir) -> Self {
+        Self { root }
+    }
+
+    /// Puts a process on a shelf.
+    pub fn add(self, shelf: Shelf, record: &Record) -> Result<()> {
+        let tag = Tag::of(record);
+        let path = tag.path(shelf);
+        match self.root.symlink(&path, "-") {
+            Err(e) if e.is_not_found() => {
+                self.root.mkdir_all(bucket(shelf, tag.name))?;
+                self.root.symlink(&path, "-")?;
+            }
+            Err(e) if e.is_already_there() => {}
+            other => other?,
+        }
+        Ok(())
+    }
+
+    /// Takes a process off a shelf.
+    pub fn remove(self, shelf: Shelf, record: &Record) -> Result<()> {
+        optional(self.root.unlink(Tag::of(record).path(shelf)))?;
+        Ok(())
+    }
+
+    /// Takes a process off all shelves.
+    pub fn remove_everywhere(self, record: &Record) -> Result<()> {
+        let tag = Tag::of(record);
+        for shelf in Shelf::ALL {
+            optional(self.root.unlink(tag.path(shelf)))?;
+            optional(self.root.unlink(tag.unstopped().path(shelf)))?;
+        }
+        Ok(())
+    }
+
+    /// The shelf on which a process is to be found by its record.
+    pub fn shelf_of(self, record: &Record) -> Shelf {
+        match record.state {
+            State::Initial => Shelf::Initial,
+            State::Started => Shelf::Live,
+            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined)) => Shelf::Joined,
+            State::Stopped => Shelf::Ended,
+        }
+    }
+
+    /// Moves a process whose record has just become final from the live ones to the ended ones.
+    pub fn move_to_ended(self, record: &Record) -> Result<()> {
+        let tag = Tag::of(record);
+        let (from, to) = (tag.unstopped().path(Shelf::Live), tag.path(Shelf::Ended));
+        self.rename(&from, &to, Shelf::Ended, record)
+    }
+
+    /// Notes that its parent has joined an ended process.
+    pub fn move_to_joined(self, record: &Record) -> Result<()> {
+        let tag = Tag::of(record);
+        let to = tag.path(Shelf::Joined);
+        if self.root.has(&to) {
+            return Ok(());
+        }
+        self.rename(&tag.path(Shelf::Ended), &to, Shelf::Joined, record)?;
+        // A monitor that was killed before it moved the entry left one on the live shelf.
+        self.drop_live(record)
+    }
+
+    /// Removes the entry among the live ones of a process whose record is final.
+    pub fn drop_live(self, record: &Record) -> Result<()> {
+        optional(self.root.unlink(Tag::of(record).unstopped().path(Shelf::Live)))?;
+        Ok(())
+    }
+
+    fn rename(self, from: &str, to: &str, shelf: Shelf, record: &Record) -> Result<()> {
+        let mut renamed = self.root.rename(from, to);
+        if renamed.as_ref().is_err_and(crate::os::fs::FileError::is_not_found) {
+            self.root.mkdir_all(bucket(shelf, hash(&record.name)))?;
+            renamed = self.root.rename(from, to);
+        }
+        match optional(renamed)? {
+            Some(()) => Ok(()),
+            // It was not where it should have been: somebody was killed half-way.
+            None => self.add(shelf, record),
+        }
+    }
+
+    /// The entries of one name on a shelf; those of another name with the same hash included.
+    pub fn find(self, shelf: Shelf, name: &str) -> Result<Vec<Tag>> {
+        let hash = hash(name);
+        let Some(bucket) = optional(self.root.open_dir(bucket(shelf, hash)))? else { return Ok(Vec::new()) };
+        let mut tags = tags_in(&bucket.list()?);
+        tags.retain(|tag| tag.name == hash);
+        Ok(tags)
+    }
+
+    /// Every entry of a shelf.
+    pub fn all(self, shelf: Shelf) -> Result<Vec<Tag>> {
+        let Some(folder) = optional(self.root.open_dir(shelf.folder()))? else { return Ok(Vec::new()) };
+        let mut tags = Vec::new();
+        for bucket in folder.list()? {
+            if let Some(bucket) = optional(folder.open_dir(bucket))? {
+                tags.extend(tags_in(&bucket.list()?));
+            }
+        }
+        Ok(tags)
+    }
+
+    /// The lock that makes "look whether a live process has that name, then start one" a single step. Waits for it.
+    pub fn lock_name(self, name: &str) -> Result<std::os::fd::OwnedFd> {
+        let folder = bucket(Shelf::Live, hash(name));
+        self.root.mkdir_all(&folder)?;
+        let path = format!("{folder}/lock");
+        let file = self.root.open_or_create(&path)?;
+        crate::os::lock::lock(&file, 0)
+            .map_err(|e| crate::os::fs::FileError::new("lock", self.root.path().join(&path), e))?;
+        Ok(file)
+    }
+}
+
+fn tags_in(files: &[OsString]) -> Vec<Tag> {
+    files.iter().filter_map(|file| file.to_str().and_then(Tag::parse)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_entry_parses_back(name: u64, stopped: u64, parent: u64) {
+            let tag = Tag { name, stopped, parent, id: Id::random().expect("chance") };
+            let path = tag.path(Shelf::Ended);
+            let file = path.rsplit('/').next().expect("file name");
+            prop_assert_eq!(Tag::parse(file), Some(tag));
+        }
+        #[test]
+        fn parsing_never_panics(file in ".{0,60}") {
+            let _ = Tag::parse(&file);
+        }
+    }
+
+    #[test]
+    fn the_hash_is_fnv_1a_and_stays_so() {
+        assert_eq!(hash(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash("foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -1,0 +1,263 @@
+//! What is true of a process now: its record, its locks and the kernel, taken together.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use crate::os::pidfd::{self, Stage};
+use crate::os::proc::{self, Stat};
+
+use super::ending::{self, Outcome};
+use super::entry::{Entry, STARTING, Watch};
+use super::error::{Error, Result};
+use super::family::ID_VARIABLE;
+use super::host::Place;
+use super::id::Id;
+use super::names::Shelf;
+use super::record::{Record, State};
+use super::recover;
+use super::rundir::RunDir;
+
+/// A process as it is at this moment.
+#[derive(Debug)]
+pub struct Observed {
+    /// Its directory.
+    pub entry: Entry,
+    /// Its record.
+    pub record: Record,
+    /// Whether it lives.
+    pub life: Life,
+}
+
+/// Whether a process lives.
+#[derive(Debug)]
+pub enum Life {
+    /// Not started.
+    Initial,
+    /// Alive.
+    Alive {
+        /// Pins it; `None` if it is in another pid namespace.
+        pidfd: Option<OwnedFd>,
+        /// Whether its monitor lives.
+        monitored: bool,
+    },
+    /// Ended. The record is final, except for the time in which its end cannot be written or is not known yet.
+    Ended,
+    /// On another host: not known.
+    Elsewhere,
+}
+
+impl Observed {
+    /// Whether it is alive.
+    pub fn is_alive(&self) -> bool {
+        matches!(self.life, Life::Alive { .. })
+    }
+
+    /// Whether it may be forgotten.
+    pub fn is_over(&self) -> bool {
+        matches!(self.life, Life::Initial | Life::Ended)
+    }
+}
+
+/// The bare facts about a process, before any waiting.
+#[derive(Debug)]
+pub enum Facts {
+    /// The record is final.
+    Final,
+    /// Not started.
+    Initial,
+    /// A monitor lives. The process may have ended a moment ago.
+    Monitored {
+        /// Ends when the monitor does.
+        watch: Watch,
+        /// The process, if it has not been reaped.
+        process: Option<(OwnedFd, Stage)>,
+    },
+    /// The monitor is dead, and there is still the process, or its zombie.
+    Orphaned {
+        /// Pins it.
+        pidfd: OwnedFd,
+        /// How far it has got.
+        stage: Stage,
+    },
+    /// The monitor is dead and the process gone: nobody saw the end.
+    Vanished(&'static str),
+    /// In another pid namespace, with a living monitor there.
+    OtherNamespace(Watch),
+    /// On another host.
+    OtherHost,
+}
+
+/// Collects the facts. `None` if there is no record: a start is under way, or was cut off and is cleared now.
+pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>> {
+    loop {
+        let Some(record) = entry.load()? else {
+            // Only a start that got as far as this can have a live process behind it.
+            if entry.dir.has(STARTING) && recover::settle(run_dir, entry)? {
+                continue;
+            }
+            return Ok(None);
+        };
+        match record.state {
+            State::Stopped => return Ok(Some((record, Facts::Final))),
+            State::Initial => {
+                if entry.dir.has(STARTING) && recover::settle(run_dir, entry)? && !entry.dir.has(STARTING) {
+                    continue;
+                }
+                return Ok(Some((record, Facts::Initial)));
+            }
+            State::Started => {
+                if let Some(facts) = facts_of_started(run_dir, entry, &record)? {
+                    return Ok(Some((record, facts)));
+                }
+            }
+        }
+    }
+}
+
+/// `None`: the record became final meanwhile, look again.
+fn facts_of_started(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<Option<Facts>> {
+    let place = run_dir.host.place_of(record)?;
+    match place {
+        Place::EarlierBoot => return Ok(Some(Facts::Vanished("the machine was restarted while it ran"))),
+        Place::OtherHost => return Ok(Some(Facts::OtherHost)),
+        Place::Here | Place::OtherNamespace => {}
+    }
+    let Some(process) = record.process() else { return Ok(Some(Facts::OtherHost)) };
+    // The process first, the lock second: if the monitor is found alive, it was so while the pid was looked at, and the
+    // pid was the process's own.
+    let failed = |e| Error::system(format!("cannot look at process {} of {}", process.pid, record.id), e);
+    let found = match place {
+        Place::Here => process.open().map_err(failed)?,
+        _ => None,
+    };
+    let found = match found {
+        Some(pidfd) => {
+            let stage = pidfd::stage(pidfd.as_fd()).map_err(failed)?;
+            Some((pidfd, stage))
+        }
+        None => None,
+    };
+    let watch = match entry.watch() {
+        Ok(watch) => watch,
+        // Closed by somebody in this moment.
+        Err(Error::File(e)) if e.is_not_found() => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    if watch.is_monitored()? {
+        return Ok(Some(match place {
+            Place::OtherNamespace => Facts::OtherNamespace(watch),
+            _ => Facts::Monitored { watch, process: found },
+        }));
+    }
+    // The monitor may have recorded the end and left since the record was read.
+    if entry.load()?.is_none_or(|now| now.state != State::Started) {
+        return Ok(None);
+    }
+    Ok(Some(match (place, found) {
+        (Place::OtherNamespace, _) => {
+            Facts::Vanished("its monitor is gone, and it was in another PID namespace")
+        }
+        (_, Some((pidfd, stage))) if stage != Stage::Reaped => Facts::Orphaned { pidfd, stage },
+        _ => Facts::Vanished("its monitor was killed, and nobody saw the end of the process"),
+    }))
+}
+
+/// How long a command waits for a monitor to record an end that has happened. It takes a millisecond, unless the monitor
+/// cannot write (a full disk) or is stopped.
+const RECORDING: Duration = Duration::from_secs(2);
+
+/// What is true of a process now. An end that has happened is waited for until it is recorded, or for a bounded time.
+pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
+    let mut waited = false;
+    loop {
+        let Some((record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
+        let life = match facts {
+            Facts::Final => Life::Ended,
+            Facts::Initial => Life::Initial,
+            Facts::OtherHost => Life::Elsewhere,
+            Facts::OtherNamespace(_) => Life::Alive { pidfd: None, monitored: true },
+            Facts::Monitored { process: Some((pidfd, Stage::Alive)), .. } => {
+                Life::Alive { pidfd: Some(pidfd), monitored: true }
+            }
+            Facts::Monitored { .. } if waited => Life::Ended,
+            Facts::Monitored { watch, .. } => {
+                watch.wait(RECORDING).map_err(|e| Error::system("cannot wait for a monitor", e))?;
+                waited = true;
+                continue;
+            }
+            Facts::Orphaned { pidfd, stage: Stage::Alive } => {
+                Life::Alive { pidfd: Some(pidfd), monitored: false }
+            }
+            Facts::Orphaned { .. } => Life::Ended,
+            Facts::Vanished(why) => {
+                return ended_unseen(run_dir, entry, record, why).map(Some);
+            }
+        };
+        return Ok(Some(Observed { entry, record, life }));
+    }
+}
+
+/// Records that nobody saw the end. Where that cannot be written it is true all the same.
+pub fn ended_unseen(run_dir: &RunDir, entry: Entry, mut record: Record, why: &str) -> Result<Observed> {
+    let outcome = Outcome::Lost(why.to_owned());
+    let record = match ending::settle(run_dir, &entry, &outcome) {
+        Ok(Some(record)) => record,
+        _ => {
+            outcome.apply_to(&mut record, &[]);
+            record
+        }
+    };
+    Ok(Observed { entry, record, life: Life::Ended })
+}
+
+/// Observes the process with that id.
+pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
+    match run_dir.entry(id)? {
+        Some(entry) => observe(run_dir, entry),
+        None => Ok(None),
+    }
+}
+
+/// The live managed process with that pid. Its environment or its monitor names it; one that has overwritten its
+/// environment and lost its monitor is looked for among all live ones.
+pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
+    if let Some(found) = by_named_id(run_dir, pid)? {
+        return Ok(Some(found));
+    }
+    for tag in run_dir.names().all(Shelf::Live)? {
+        // A record that cannot be read is not the one that was meant.
+        if let Ok(Some(seen)) = by_id(run_dir, &tag.id) {
+            if seen.is_alive() && seen.record.pid == Some(pid) {
+                return Ok(Some(seen));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The record of the live managed process with that pid, without a search among all.
+pub fn managed_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Record>> {
+    Ok(by_named_id(run_dir, pid)?.map(|seen| seen.record))
+}
+
+fn by_named_id(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
+    let in_environment = || Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?);
+    let of_monitor = || {
+        let monitor = proc::arguments(Stat::of(pid).ok()?.parent).ok()?;
+        Id::parse(
+            std::str::from_utf8(monitor.first()?)
+                .ok()?
+                .strip_prefix(super::monitor::TITLE)?
+                .split(' ')
+                .next()?,
+        )
+    };
+    for id in [in_environment(), of_monitor()].into_iter().flatten() {
+        if let Ok(Some(seen)) = by_id(run_dir, &id) {
+            if seen.is_alive() && seen.record.pid == Some(pid) {
+                return Ok(Some(seen));
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,383 @@
+//! The record: what is known of one process, as JSON. Schema 1.
+//!
+//! Within a schema number fields are added, never renamed or removed. A field that this version does not know is kept
+//! when the record is written again.
+//!
+//! | schema | since | change |
+//! |---|---|---|
+//! | 1 | 0.1.0 | the first |
+
+use serde::{Deserialize, Serialize};
+
+use crate::os::process::{Status, Usage as OsUsage};
+use crate::os::signals;
+
+use super::id::Id;
+use super::identity::Identity;
+use super::name;
+use super::text::Text;
+use super::time::Moment;
+
+/// The schema that this version writes, and the newest that it reads.
+pub const SCHEMA: u32 = 1;
+
+/// Largest record that is read, bytes. Linux allows 6 MiB of arguments at most; escaped as JSON they stay below.
+pub const LARGEST: usize = 48 << 20;
+
+/// Python's states of a process. (`closed` is the absence of a record.)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Recorded, not started.
+    Initial,
+    /// Started, its end not recorded.
+    Started,
+    /// Ended.
+    Stopped,
+}
+
+impl State {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The creating process, as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// What tells it from every other.
+    #[serde(flatten)]
+    pub process: Identity,
+    /// Its id, if it is a managed process.
+    pub id: Option<Id>,
+    /// Its name, if it is a managed process.
+    pub name: Option<String>,
+    /// When it started.
+    pub started_at: Moment,
+    /// The ledger of its children.
+    pub key: String,
+}
+
+/// The monitor of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Monitor {
+    /// Its pid, meaningful while the life lock is held.
+    pub pid: i32,
+}
+
+/// What the process used, waited-for descendants included.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named and explained in os::process::Usage")]
+pub struct Usage {
+    pub user_seconds: f64,
+    pub system_seconds: f64,
+    pub max_rss_bytes: u64,
+    pub minor_faults: u64,
+    pub major_faults: u64,
+    pub blocks_in: u64,
+    pub blocks_out: u64,
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
+}
+
+impl From<OsUsage> for Usage {
+    fn from(u: OsUsage) -> Self {
+        Self {
+            user_seconds: u.user_seconds,
+            system_seconds: u.system_seconds,
+            max_rss_bytes: u.max_rss_bytes,
+            minor_faults: u.minor_faults,
+            major_faults: u.major_faults,
+            blocks_in: u.blocks_in,
+            blocks_out: u.blocks_out,
+            voluntary_switches: u.voluntary_switches,
+            involuntary_switches: u.involuntary_switches,
+        }
+    }
+}
+
+/// A deed of procctl that ends processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// `terminate`
+    Terminate,
+    /// `kill`
+    Kill,
+    /// `interrupt`
+    Interrupt,
+    /// The parent of a daemonic process ended.
+    ParentExit,
+}
+
+/// A signal that procctl sent: who asked for it, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedBy {
+    /// The deed.
+    pub action: Action,
+    /// The signal's number.
+    pub signal: i32,
+    /// The process that asked: the caller of procctl; for `parent-exit` the parent.
+    pub by_pid: i32,
+    /// When.
+    pub at: Moment,
+}
+
+/// How the end became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Witness {
+    /// Its monitor saw it.
+    Monitor,
+    /// Its monitor was gone; another procctl held its pidfd and asked the kernel (Linux 6.15).
+    Pidfd,
+    /// Nobody saw it.
+    Nobody,
+}
+
+/// Everything that is known of one process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// The number of the form: [`SCHEMA`].
+    pub schema: u32,
+    /// Its id.
+    pub id: Id,
+    /// Its name, not necessarily unique.
+    pub name: String,
+    /// Its state as last recorded.
+    pub state: State,
+    /// Its pid; `None` before the start.
+    pub pid: Option<i32>,
+    /// Python's exitcode: the status, or `-N` for signal N; `None` before the end, or if it is lost.
+    pub exitcode: Option<i32>,
+    /// The daemon flag.
+    pub daemon: bool,
+    /// Its number among its parent's children, after the parent's own numbers.
+    pub identity: Vec<u64>,
+    /// Its creating process; `None` if that is outside of the pid namespace.
+    pub parent: Option<Parent>,
+    /// The command and its arguments.
+    pub command: Vec<Text>,
+    /// Its working directory at the start.
+    pub cwd: Text,
+    /// When it was recorded.
+    pub created_at: Moment,
+    /// When it was started.
+    pub started_at: Option<Moment>,
+    /// When it ended; `None` also if that is not known.
+    pub stopped_at: Option<Moment>,
+    /// Why the exit code is not known.
+    pub lost: Option<String>,
+    /// `null`, `inherit` or a path.
+    pub stdin: Text,
+    /// `log`, `null`, `inherit` or a path.
+    pub stdout: Text,
+    /// As `stdout`, or `stdout`.
+    pub stderr: Text,
+    /// A FIFO that ends, or is gone, when the process has ended.
+    pub sentinel: Text,
+    /// Where `log` output goes.
+    #[serde(default)]
+    pub log: Option<Text>,
+    /// What it used.
+    pub usage: Option<Usage>,
+    /// The last signal of procctl that explains the end.
+    pub ended_by: Option<EndedBy>,
+    /// Whether it left a core dump; `None` before the end.
+    pub core_dumped: Option<bool>,
+    /// The host's name.
+    pub host: String,
+    /// The boot.
+    pub boot_id: String,
+    /// Its monitor.
+    pub monitor: Option<Monitor>,
+    /// `starttime` of proc_pid_stat(5).
+    #[serde(default)]
+    pub start_ticks: Option<u64>,
+    /// Inode of its pidfd.
+    #[serde(default)]
+    pub pidfd_inode: Option<u64>,
+    /// Its pid namespace (the inode of /proc/PID/ns/pid).
+    #[serde(default)]
+    pub pid_namespace: Option<u64>,
+    /// Whether no other live process may take its name.
+    #[serde(default)]
+    pub unique: bool,
+    /// How the end became known.
+    #[serde(default)]
+    pub witness: Option<Witness>,
+    /// Fields of a later version.
+    #[serde(flatten)]
+    pub other: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Record {
+    /// Reads one. The error says in words what is wrong.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: u64,
+        }
+        let record = serde_json::from_slice::<Self>(bytes).map_err(|e| {
+            match serde_json::from_slice::<Head>(bytes) {
+                Ok(head) if head.schema > u64::from(SCHEMA) => newer(head.schema),
+                _ => e.to_string(),
+            }
+        })?;
+        if record.schema != SCHEMA {
+            return Err(newer(record.schema.into()));
+        }
+        record.check()?;
+        Ok(record)
+    }
+
+    /// What a record must be for its pids to be believed, besides being JSON of the right form.
+    fn check(&self) -> Result<(), String> {
+        name::check(&self.name)?;
+        if self.command.is_empty() || self.identity.is_empty() {
+            return Err("it has no command, or no number".to_owned());
+        }
+        if self.state == State::Started && self.process().is_none() {
+            return Err("it says 'started' and not which OS process".to_owned());
+        }
+        if self.pid.is_some_and(|pid| pid <= 0) || self.monitor.is_some_and(|monitor| monitor.pid <= 0) {
+            return Err("it has an impossible pid".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Writes it: one line.
+    pub fn to_json(&self) -> Result<Vec<u8>, std::io::Error> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+
+    /// The OS process, once it has been started.
+    pub fn process(&self) -> Option<Identity> {
+        Some(Identity { pid: self.pid?, start_ticks: self.start_ticks?, pidfd_inode: self.pidfd_inode })
+    }
+
+    /// The key of the parent's ledger.
+    pub fn parent_key(&self) -> &str {
+        self.parent.as_ref().map_or(NO_PARENT, |parent| &parent.key)
+    }
+
+    /// Its number among its parent's children.
+    pub fn number(&self) -> u64 {
+        self.identity.last().copied().unwrap_or(0)
+    }
+
+    /// Whether the end is recorded.
+    pub fn is_final(&self) -> bool {
+        self.state == State::Stopped
+    }
+
+    /// The state in a word for people: `initial`, `started`, `stopped`, `stopped[3]`, `stopped[SIGTERM]`, `lost`.
+    pub fn state_in_words(&self) -> String {
+        match (self.state, self.exitcode) {
+            (State::Stopped, None) => "lost".to_owned(),
+            (State::Stopped, Some(0)) => "stopped".to_owned(),
+            (State::Stopped, Some(code)) if code > 0 => format!("stopped[{code}]"),
+            (State::Stopped, Some(code)) => format!("stopped[{}]", signals::name(-code)),
+            (state, _) => state.as_str().to_owned(),
+        }
+    }
+}
+
+/// The key of the ledger of processes whose parent is outside of the pid namespace.
+pub const NO_PARENT: &str = "none";
+
+fn newer(schema: u64) -> String {
+    format!("it has schema {schema}, and this procctl knows {SCHEMA}: a newer procctl wrote it")
+}
+
+/// Python's exitcode of an end.
+pub fn exitcode(status: Status) -> i32 {
+    match status {
+        Status::Exited(code) => code,
+        Status::Signaled { signal, .. } => -signal,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) const OLD: &str = include_str!("../../tests/data/record-0.1.0-started.json");
+
+    #[test]
+    fn a_record_of_the_first_version_loads_and_keeps_what_it_does_not_know() {
+        let record = Record::from_json(OLD.as_bytes()).expect("loads");
+        assert_eq!(record.name, "Process-1");
+        let mut value: serde_json::Value = serde_json::from_str(OLD).expect("JSON");
+        value["from_the_future"] = serde_json::json!({"a": [1]});
+        let record = Record::from_json(value.to_string().as_bytes()).expect("loads");
+        let written: serde_json::Value =
+            serde_json::from_slice(&record.to_json().expect("written")).expect("JSON");
+        assert_eq!(written, value);
+    }
+
+    #[test]
+    fn a_newer_schema_is_named() {
+        let newer = OLD.replace("\"schema\":1", "\"schema\":2");
+        assert!(Record::from_json(newer.as_bytes()).expect_err("refused").contains("schema 2"));
+        assert!(Record::from_json(br#"{"schema":7}"#).expect_err("refused").contains("schema 7"));
+    }
+
+    #[test]
+    fn impossible_records_are_refused() {
+        let mut value: serde_json::Value = serde_json::from_str(OLD).expect("JSON");
+        for (key, bad) in [
+            ("pid", serde_json::json!(-1)),
+            ("pid", serde_json::json!(null)),
+            ("name", serde_json::json!("\u{1b}[2J")),
+            ("id", serde_json::json!("../../x")),
+            ("command", serde_json::json!([])),
+            ("start_ticks", serde_json::json!(null)),
+        ] {
+            let good = std::mem::replace(&mut value[key], bad.clone());
+            assert!(Record::from_json(value.to_string().as_bytes()).is_err(), "{key}: {bad}");
+            value[key] = good;
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_refused_without_a_panic() {
+        let whole = OLD.trim_end().as_bytes();
+        for length in 0..whole.len() {
+            assert!(Record::from_json(&whole[..length]).is_err(), "{length}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn flipped_bytes_never_panic(at in 0..OLD.len(), bit in 0..8u8) {
+            let mut bytes = OLD.as_bytes().to_vec();
+            bytes[at] ^= 1 << bit;
+            let _ = Record::from_json(&bytes);
+        }
+    }
+
+    #[test]
+    fn states_in_words() {
+        let mut record = Record::from_json(OLD.as_bytes()).expect("loads");
+        for (state, code, words) in [
+            (State::Initial, None, "initial"),
+            (State::Started, None, "started"),
+            (State::Stopped, None, "lost"),
+            (State::Stopped, Some(0), "stopped"),
+            (State::Stopped, Some(3), "stopped[3]"),
+            (State::Stopped, Some(-15), "stopped[SIGTERM]"),
+        ] {
+            (record.state, record.exitcode) = (state, code);
+            assert_eq!(record.state_in_words(), words);
+        }
+    }
+}

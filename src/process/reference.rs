@@ -1,0 +1,309 @@
+//! How a command names processes: an id, a unique prefix of one, a name, a pid, `@self`, `@parent`.
+
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
+
+use super::error::{Error, Result};
+use super::family::{self, Creator};
+use super::id::{self, Id};
+use super::ledger::Ledger;
+use super::names::{self, Shelf, Tag};
+use super::observe::{self, Life, Observed};
+use super::record::Record;
+use super::rundir::RunDir;
+
+/// What a name means, when several bear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Every record of that name.
+    Status,
+    /// The caller's own live children; else all live ones.
+    Signal,
+    /// The caller's own that are alive or were not joined; else all live ones; else the one that ended last.
+    Join,
+    /// As for `Join`, and it must be one.
+    One,
+    /// Those in state `initial`.
+    Start,
+    /// Every one.
+    Close,
+}
+
+/// Finds processes in one run directory for one caller.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    run_dir: &'a RunDir,
+    caller: OnceCell<Option<Creator>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// For this caller.
+    pub fn new(run_dir: &'a RunDir) -> Self {
+        Self { run_dir, caller: OnceCell::new() }
+    }
+
+    /// Who the caller is, found out when it is first asked.
+    pub fn caller(&self) -> Result<Option<&Creator>> {
+        if self.caller.get().is_none() {
+            let found = family::creator(self.run_dir, None)?;
+            return Ok(self.caller.get_or_init(|| found).as_ref());
+        }
+        Ok(self.caller.get().and_then(Option::as_ref))
+    }
+
+    /// The key of the caller's ledger.
+    pub fn caller_key(&self) -> Result<&str> {
+        Ok(self.caller()?.map_or(super::record::NO_PARENT, |caller| &caller.key))
+    }
+
+    /// The processes that these REFs mean, in their order, each once.
+    pub fn all(&self, references: &[String], purpose: Purpose) -> Result<Vec<Observed>> {
+        let mut known = BTreeSet::new();
+        let mut found = Vec::new();
+        for reference in references {
+            found.extend(self.find(reference, purpose)?);
+        }
+        found.retain(|seen: &Observed| known.insert(seen.record.id.clone()));
+        Ok(found)
+    }
+
+    /// The one process that a REF means.
+    pub fn one(&self, reference: &str) -> Result<Observed> {
+        let mut found = self.find(reference, Purpose::One)?;
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            _ => Err(ambiguous(reference, "several processes have that name", &ids(&found))),
+        }
+    }
+
+    /// The processes that a REF means; at least one, but for names with `Purpose::Signal` whose bearers all have ended.
+    pub fn find(&self, reference: &str, purpose: Purpose) -> Result<Vec<Observed>> {
+        if let Some(word) = reference.strip_prefix('@') {
+            return self.relative(word).map(|seen| vec![seen]);
+        }
+        if let Some(id) = Id::parse(reference) {
+            if let Some(seen) = observe::by_id(self.run_dir, &id)? {
+                return Ok(vec![seen]);
+            }
+        }
+        if let Some(found) = self.by_name(reference, purpose)? {
+            return Ok(found);
+        }
+        if reference.len() >= id::SHORTEST_PREFIX && id::could_begin_one(reference) {
+            let mut found = Vec::new();
+            for id in self.run_dir.ids_beginning(reference)? {
+                found.extend(observe::by_id(self.run_dir, &id)?);
+            }
+            match found.len() {
+                0 => {}
+                1 => return Ok(found),
+                _ => return Err(ambiguous(reference, "several ids begin like that", &ids(&found))),
+            }
+        }
+        if let Some(pid) =
+            reference.parse::<i32>().ok().filter(|_| reference.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return match observe::live_with_pid(self.run_dir, pid)? {
+                Some(seen) => Ok(vec![seen]),
+                None => Err(unknown(&format!("no live process with pid {pid} was started by procctl"))),
+            };
+        }
+        Err(unknown(&format!("no process '{}'", reference.escape_debug())))
+    }
+
+    fn relative(&self, word: &str) -> Result<Observed> {
+        let (own, _) = family::surrounding(self.run_dir)?.ok_or_else(|| {
+            Error::refused(format!(
+                "@{} means nothing here: procctl does not run inside a managed process",
+                word.escape_debug()
+            ))
+        })?;
+        match word {
+            "self" => self.by_known_id(&own.id),
+            "parent" => {
+                let parent = own.parent.as_ref().and_then(|parent| parent.id.clone());
+                let parent = parent.ok_or_else(|| {
+                    Error::hinted(
+                        format!("the parent of {} is no managed process", own.id),
+                        "procctl get @parent pid",
+                    )
+                })?;
+                self.by_known_id(&parent)
+            }
+            _ => Err(Error::hinted(
+                format!("no process '@{}'", word.escape_debug()),
+                "@self and @parent are all there are",
+            )),
+        }
+    }
+
+    fn by_known_id(&self, id: &Id) -> Result<Observed> {
+        observe::by_id(self.run_dir, id)?.ok_or_else(|| unknown(&format!("no process {id}: it was closed")))
+    }
+
+    /// `None` if nobody has that name.
+    fn by_name(&self, name: &str, purpose: Purpose) -> Result<Option<Vec<Observed>>> {
+        let bearers = Bearers { resolver: self, name };
+        let found = match purpose {
+            Purpose::Status | Purpose::Close => bearers.on(&Shelf::ALL, |_| true, |_| true)?,
+            Purpose::Start => {
+                bearers.on(&[Shelf::Initial], |_| true, |seen| matches!(seen.life, Life::Initial))?
+            }
+            Purpose::Signal => bearers.own_else_all_live(&[Shelf::Live], Observed::is_alive)?,
+            Purpose::Join | Purpose::One => {
+                let started = |seen: &Observed| !matches!(seen.life, Life::Initial);
+                bearers.own_else_all_live(&[Shelf::Live, Shelf::Ended], started)?
+            }
+        };
+        if !found.is_empty() {
+            return Ok(Some(found));
+        }
+        match purpose {
+            Purpose::Status | Purpose::Close => Ok(None),
+            Purpose::Start => bearers.any()?.map_or(Ok(None), |seen| {
+                Err(Error::refused(format!(
+                    "cannot start {} ({}): a process can be started only once",
+                    seen.record.name, seen.record.id
+                )))
+            }),
+            Purpose::Signal => {
+                // All have ended: nothing to do. One that is only recorded is an error of the signalling itself.
+                let initial =
+                    bearers.on(&[Shelf::Initial], |_| true, |seen| matches!(seen.life, Life::Initial))?;
+                Ok(if initial.is_empty() { bearers.any()?.map(|_| Vec::new()) } else { Some(initial) })
+            }
+            Purpose::Join | Purpose::One => {
+                if let Some(last) = bearers.last_ended()? {
+                    return Ok(Some(vec![last]));
+                }
+                let rest = bearers.on(&[Shelf::Initial], |_| true, |_| true)?;
+                Ok(if rest.is_empty() { None } else { Some(rest) })
+            }
+        }
+    }
+
+    /// The caller's children that have not been closed, in the order in which they were created.
+    pub fn children(&self) -> Result<Option<Vec<Observed>>> {
+        let key = self.caller_key()?;
+        let Some(ledger) = Ledger::open(self.run_dir, key)? else { return Ok(None) };
+        if ledger.count()? == 0 {
+            return Ok(None);
+        }
+        let mut children = Vec::new();
+        for id in ledger.children()? {
+            children.extend(observe::by_id(self.run_dir, &id)?);
+        }
+        Ok(Some(children))
+    }
+
+    /// Whether the caller created a process.
+    pub fn is_own(&self, record: &Record) -> Result<bool> {
+        Ok(record.parent_key() == self.caller_key()?)
+    }
+
+    /// Every live process of the run directory.
+    pub fn all_live(&self) -> Result<Vec<Observed>> {
+        let mut tags = self.run_dir.names().all(Shelf::Live)?;
+        tags.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut found = Vec::new();
+        for tag in tags {
+            // A record that cannot be read does not stop a command from working on the others.
+            if let Ok(Some(seen)) = observe::by_id(self.run_dir, &tag.id) {
+                if seen.is_alive() {
+                    found.push(seen);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The processes of one name.
+struct Bearers<'a> {
+    resolver: &'a Resolver<'a>,
+    name: &'a str,
+}
+
+impl Bearers<'_> {
+    fn on(
+        &self,
+        shelves: &[Shelf],
+        wanted: impl Fn(&Tag) -> bool,
+        keep: impl Fn(&Observed) -> bool,
+    ) -> Result<Vec<Observed>> {
+        let mut found: Vec<Observed> = Vec::new();
+        for &shelf in shelves {
+            for tag in self.resolver.run_dir.names().find(shelf, self.name)? {
+                let known = found.iter().any(|seen| seen.record.id == tag.id);
+                if known || !wanted(&tag) {
+                    continue;
+                }
+                let Some(seen) = observe::by_id(self.resolver.run_dir, &tag.id)? else { continue };
+                // An entry may lag behind its record.
+                if seen.record.name == self.name && keep(&seen) {
+                    found.push(seen);
+                }
+            }
+        }
+        found.sort_by(|a, b| (a.record.created_at, &a.record.id).cmp(&(b.record.created_at, &b.record.id)));
+        Ok(found)
+    }
+
+    fn own_else_all_live(
+        &self,
+        own_shelves: &[Shelf],
+        keep: impl Fn(&Observed) -> bool,
+    ) -> Result<Vec<Observed>> {
+        let key = self.resolver.caller_key()?;
+        let hash = names::hash(key);
+        let own = self.on(
+            own_shelves,
+            |tag| tag.parent == hash,
+            |seen| seen.record.parent_key() == key && keep(seen),
+        )?;
+        if !own.is_empty() {
+            return Ok(own);
+        }
+        self.on(&[Shelf::Live], |_| true, Observed::is_alive)
+    }
+
+    /// The one that ended last. Only that record is read.
+    fn last_ended(&self) -> Result<Option<Observed>> {
+        let mut tags = Vec::new();
+        for shelf in [Shelf::Ended, Shelf::Joined, Shelf::Live] {
+            tags.extend(self.resolver.run_dir.names().find(shelf, self.name)?);
+        }
+        tags.sort_by_key(|tag| std::cmp::Reverse(tag.stopped));
+        for tag in tags {
+            if let Some(seen) = observe::by_id(self.resolver.run_dir, &tag.id)? {
+                if seen.record.name == self.name {
+                    return Ok(Some(seen));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn any(&self) -> Result<Option<Observed>> {
+        match self.last_ended()? {
+            Some(seen) => Ok(Some(seen)),
+            None => Ok(self.on(&[Shelf::Initial], |_| true, |_| true)?.pop()),
+        }
+    }
+}
+
+fn ids(found: &[Observed]) -> Vec<&Id> {
+    found.iter().map(|seen| &seen.record.id).collect()
+}
+
+fn ambiguous(reference: &str, why: &str, ids: &[&Id]) -> Error {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    Error::hinted(
+        format!("'{}' is ambiguous: {why}: {}", reference.escape_debug(), ids.join(", ")),
+        "name one by its id",
+    )
+}
+
+fn unknown(what: &str) -> Error {
+    Error::hinted(what, "procctl status lists those that there are")
+}

@@ -1,0 +1,63 @@
+//! Forgetting a process: its record, its logs, its entries in the indexes.
+
+use crate::os::fs::optional;
+
+use super::entry::Entry;
+use super::error::{Error, Result};
+use super::id;
+use super::ledger::Ledger;
+use super::record::{Record, State};
+use super::rundir::RunDir;
+
+/// Forgets a process that has ended, or was not started. Its monitor may be on its last steps: they are waited for.
+pub fn close(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    let id = &record.id;
+    if record.state == State::Initial {
+        // Between the look and this a start may have come.
+        let Some(_life) = entry.take_life()? else {
+            return Err(Error::refused(format!("cannot close {id}: it is being started")));
+        };
+        return match entry.load()? {
+            Some(now) if now.state != State::Initial => {
+                Err(Error::refused(format!("cannot close {id}: it has been started")))
+            }
+            _ => forget(run_dir, entry, record),
+        };
+    }
+    if !record.is_final() {
+        return Err(Error::refused(format!(
+            "cannot close {id}: it has ended, and its end is not recorded yet"
+        )));
+    }
+    forget(run_dir, entry, record)
+}
+
+/// Forgets a process that is not alive.
+///
+/// First its number is made used up for good, then the directory vanishes in one step (a rename), then what is left is
+/// cleared. Killed between, it is either still there, or gone for every command.
+pub fn forget(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    let ledger = Ledger::open(run_dir, record.parent_key())?;
+    if let Some(ledger) = &ledger {
+        ledger.forget(record.number())?;
+    }
+    let gone = format!("{}/gone.{}", id::folder(entry.id.as_str()), entry.id);
+    optional(run_dir.root.rename(entry.id.path(), &gone))?;
+    run_dir.names().remove_everywhere(record)?;
+    run_dir.root.remove_flat(&gone)?;
+    match ledger {
+        Some(ledger) if is_parent_gone(run_dir, record)? => {
+            ledger.remove_if_empty(run_dir, record.parent_key())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the parent can create no more children: its numbers need not be remembered.
+fn is_parent_gone(run_dir: &RunDir, record: &Record) -> Result<bool> {
+    let Some(parent) = &record.parent else { return Ok(false) };
+    if record.boot_id != run_dir.host.boot_id()? {
+        return Ok(true);
+    }
+    Ok(parent.process.open().is_ok_and(|found| found.is_none()))
+}

@@ -1,0 +1,70 @@
+//! Forgetting records that are overdue, now and then.
+
+use std::time::Duration;
+
+use super::error::Result;
+use super::observe::{self, Observed};
+use super::record::State;
+use super::remove;
+use super::rundir::RunDir;
+use super::time::{self, Moment};
+
+/// How long ended records are kept: a time, or `forever`.
+pub const VARIABLE: &str = "PROCCTL_KEEP";
+const DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How often a run directory is cleared at most.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+const STAMP: &str = "cleared";
+
+/// How long to keep records; `None` for ever, also if the variable makes no sense: nothing is removed by mistake.
+fn keep() -> Option<Duration> {
+    match std::env::var(VARIABLE) {
+        Err(std::env::VarError::NotPresent) => Some(DEFAULT),
+        Ok(text) if text.is_empty() => Some(DEFAULT),
+        Ok(text) => time::parse(&text).ok(),
+        Err(std::env::VarError::NotUnicode(_)) => None,
+    }
+}
+
+/// In a monitor on its way out: forgets what is overdue, at most once an hour for all monitors of a run directory.
+pub fn clear_now_and_then(run_dir: &RunDir) {
+    let Some(keep) = keep() else { return };
+    if is_due(run_dir) {
+        // What cannot be removed now is overdue in an hour, too.
+        let _ = clear(run_dir, keep);
+    }
+}
+
+fn is_due(run_dir: &RunDir) -> bool {
+    match run_dir.root.stat(STAMP) {
+        Ok(stamp) => {
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let then = Duration::from_secs(u64::try_from(stamp.st_mtime).unwrap_or(0));
+            // A stamp from the future (a clock that was set back) is overdue as well.
+            let due = now.checked_sub(then).is_none_or(|age| age >= EVERY);
+            due && run_dir.root.touch(STAMP).is_ok()
+        }
+        // Only one of those that find no stamp makes it.
+        Err(e) if e.is_not_found() => run_dir.root.write_new(STAMP, b"").is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// Forgets every process that ended longer ago than that, and what starts that were cut off have left.
+fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
+    for id in run_dir.all_ids()? {
+        // One that cannot be read does not stop the others.
+        let Ok(Some(seen)) = observe::by_id(run_dir, &id) else { continue };
+        if is_overdue(&seen, keep) {
+            let _ = remove::forget(run_dir, &seen.entry, &seen.record);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a process ended longer ago than that. When it is not known when, the last thing that is known counts.
+pub fn is_overdue(seen: &Observed, keep: Duration) -> bool {
+    let record = &seen.record;
+    let last = record.stopped_at.or(record.started_at).unwrap_or(record.created_at);
+    record.state == State::Stopped && seen.is_over() && Moment::elapsed(last) >= keep
+}

@@ -1,0 +1,195 @@
+//! The run directory: where it is, whether it may be trusted, and the way to a process by its id.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::os::fs::{Dir, FileError, optional};
+use crate::os::system;
+
+use super::entry::Entry;
+use super::error::{Error, Result};
+use super::host::Host;
+use super::id::{self, Id};
+use super::names::Names;
+
+/// The variable that names the run directory; also set in every process.
+pub const VARIABLE: &str = "PROCCTL_RUN_DIR";
+
+/// An open run directory that has been found trustworthy.
+#[derive(Debug)]
+pub struct RunDir {
+    /// The directory.
+    pub root: Dir,
+    /// Where and when we are.
+    pub host: Host,
+}
+
+/// Where the run directory is: the option, the variable, or the default. Absolute.
+pub fn locate(option: Option<&Path>) -> Result<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let chosen = if let Some(option) = option {
+        if option.as_os_str().is_empty() {
+            return Err(Error::refused("--run-dir is empty"));
+        }
+        option.to_owned()
+    } else if let Some(path) = variable(VARIABLE) {
+        path
+    } else if let Some(state) = variable("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
+        // The XDG specification says that a relative path there is to be ignored.
+        state.join("procctl")
+    } else if let Some(home) = variable("HOME").filter(|path| path.is_absolute()) {
+        home.join(".local/state/procctl")
+    } else {
+        PathBuf::from(format!("/tmp/procctl-{}", system::user_id()))
+    };
+    std::path::absolute(&chosen).map_err(|e| FileError::new("find", chosen, e).into())
+}
+
+impl RunDir {
+    /// Opens it, made if it is not there, and checks it.
+    pub fn open_or_create(path: &Path) -> Result<Self> {
+        match Dir::open(path) {
+            Err(e) if e.is_not_found() => {
+                let create = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+                create.map_err(|e| FileError::new("create the run directory", path, e))?;
+                Self::checked(Dir::open(path)?)
+            }
+            other => Self::checked(readable(path, other)?),
+        }
+    }
+
+    /// Opens and checks it. `None` if it is not there: then there are no processes.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        match Dir::open(path) {
+            Err(e) if e.is_not_found() => Ok(None),
+            other => Self::checked(readable(path, other)?).map(Some),
+        }
+    }
+
+    /// A record is an instruction to send signals: only the user may be able to write one. What is checked is the open
+    /// directory, so nothing can be put in its place afterwards.
+    fn checked(root: Dir) -> Result<Self> {
+        let path = root.path().to_owned();
+        let refuse = |why: String, hint: &str| {
+            Err(Error::hinted(format!("refused the run directory {}: {why}", path.display()), hint))
+        };
+        let is = root.metadata()?;
+        let me = system::user_id();
+        if is.st_uid != me {
+            return refuse(
+                format!("it belongs to user {} and you are user {me}", is.st_uid),
+                "choose one of your own with --run-dir or PROCCTL_RUN_DIR",
+            );
+        }
+        if is.st_mode & 0o077 != 0 {
+            return refuse(
+                format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
+                &format!("chmod 700 {}", path.display()),
+            );
+        }
+        if let Some((link, place)) = symlink_in_public_place(&path) {
+            return refuse(
+                format!("{} is a symlink in {}, where anybody can write", link.display(), place.display()),
+                "name the real directory",
+            );
+        }
+        Ok(Self { root, host: Host::default() })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The index by name.
+    pub fn names(&self) -> Names<'_> {
+        Names::new(&self.root)
+    }
+
+    /// The directory of the process with that id, if there is one.
+    pub fn entry(&self, id: &Id) -> Result<Option<Entry>> {
+        let dir = optional(self.root.open_dir(id.path()))?;
+        Ok(dir.map(|dir| Entry { id: id.clone(), dir }))
+    }
+
+    /// Makes the directory of a new process, under an id that was free.
+    pub fn make_entry(&self) -> Result<Entry> {
+        loop {
+            let id = Id::random().map_err(|e| Error::system("cannot get random bytes", e))?;
+            let path = id.path();
+            let mut made = self.root.mkdir(&path);
+            if made.as_ref().is_err_and(FileError::is_not_found) {
+                self.root.mkdir_all(id::folder(id.as_str()))?;
+                made = self.root.mkdir(&path);
+            }
+            match made {
+                Ok(()) => return Ok(Entry { dir: self.root.open_dir(path)?, id }),
+                Err(e) if e.is_already_there() => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+    }
+
+    /// The ids that begin with a prefix of two characters or more.
+    pub fn ids_beginning(&self, prefix: &str) -> Result<Vec<Id>> {
+        let Some(folder) = optional(self.root.open_dir(id::folder(prefix)))? else { return Ok(Vec::new()) };
+        Ok(ids_in(&folder)?.into_iter().filter(|id| id.as_str().starts_with(prefix)).collect())
+    }
+
+    /// Every id, sorted. A directory may be a start under way or a leftover.
+    pub fn all_ids(&self) -> Result<Vec<Id>> {
+        let Some(processes) = optional(self.root.open_dir("processes"))? else { return Ok(Vec::new()) };
+        let mut ids = Vec::new();
+        for folder in processes.list()? {
+            match processes.open_dir(&folder) {
+                Ok(folder) => ids.extend(ids_in(&folder)?),
+                Err(e) if e.is_not_found() || e.source.kind() == io::ErrorKind::NotADirectory => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+}
+
+fn ids_in(folder: &Dir) -> Result<Vec<Id>> {
+    Ok(folder.list()?.iter().filter_map(|name| name.to_str().and_then(Id::parse)).collect())
+}
+
+/// Says what kind of wrong it is when the path cannot be opened as a directory.
+fn readable(path: &Path, opened: crate::os::fs::Result<Dir>) -> Result<Dir> {
+    opened.map_err(|e| match e.source.kind() {
+        io::ErrorKind::NotADirectory => {
+            let what = format!("refused the run directory {}: it is not a directory", path.display());
+            Error::hinted(what, "choose another one with --run-dir or PROCCTL_RUN_DIR")
+        }
+        _ => e.into(),
+    })
+}
+
+/// The first part of a path that is a symlink lying in a directory that anybody can write to, with that directory.
+///
+/// A symlink of the user's own (or root's) in a sticky directory cannot be replaced by others, but it can have been put
+/// there under a name that the user was expected to use: still refused.
+fn symlink_in_public_place(path: &Path) -> Option<(PathBuf, PathBuf)> {
+    const ANYBODY_WRITES: u32 = 0o002;
+    let mut place = PathBuf::new();
+    for part in path.components() {
+        if let Component::Normal(name) = part {
+            let here = place.join(OsStr::from_bytes(name.as_bytes()));
+            let is_link = std::fs::symlink_metadata(&here).is_ok_and(|m| m.file_type().is_symlink());
+            if is_link {
+                let public = std::fs::metadata(&place)
+                    .is_ok_and(|m| std::os::unix::fs::MetadataExt::mode(&m) & ANYBODY_WRITES != 0);
+                if public {
+                    return Some((here, place));
+                }
+            }
+        }
+        place.push(part);
+    }
+    None
+}

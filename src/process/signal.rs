@@ -1,0 +1,91 @@
+//! Sending signals to processes that procctl started, and to no others.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::libc;
+
+use crate::os::pidfd;
+use crate::os::proc::Stat;
+use crate::os::process;
+
+use super::error::{Error, Result};
+use super::observe::{Life, Observed};
+use super::record::{Action, EndedBy};
+use super::time::Moment;
+
+/// What is sent, and in whose name.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// The deed.
+    pub action: Action,
+    /// The signal's number.
+    pub signal: i32,
+}
+
+impl Order {
+    /// `terminate`
+    pub const TERMINATE: Self = Self { action: Action::Terminate, signal: libc::SIGTERM };
+    /// `kill`
+    pub const KILL: Self = Self { action: Action::Kill, signal: libc::SIGKILL };
+    /// `interrupt`
+    pub const INTERRUPT: Self = Self { action: Action::Interrupt, signal: libc::SIGINT };
+
+    /// Whether a stopped process must be continued for the signal to do its work.
+    fn wakes(self) -> bool {
+        self.action != Action::Kill
+    }
+}
+
+/// Whether a process took the signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivered {
+    /// It was sent.
+    Sent,
+    /// The process had ended: nothing was done.
+    HadEnded,
+}
+
+/// Sends a signal to the process alone.
+pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
+    let id = &seen.record.id;
+    match &seen.life {
+        Life::Ended => Ok(Delivered::HadEnded),
+        Life::Initial => Err(Error::hinted(
+            format!("cannot signal {id}: it has not been started"),
+            format!("procctl start {id}, or procctl close {id}"),
+        )),
+        Life::Elsewhere => {
+            Err(Error::refused(format!("cannot signal {id}: it is on the host {}", seen.record.host)))
+        }
+        Life::Alive { pidfd: None, .. } => {
+            Err(Error::refused(format!("cannot signal {id}: it is in another PID namespace")))
+        }
+        Life::Alive { pidfd: Some(pidfd), .. } => {
+            if order.signal != 0 {
+                note(seen, order);
+            }
+            send_to(pidfd.as_fd(), seen.record.pid.unwrap_or(0), order)
+                .map_err(|e| Error::system(format!("cannot signal {id}"), e))
+        }
+    }
+}
+
+/// Notes who sends what, before it is sent: the monitor reads it at the end. Best effort, for the signal counts more.
+pub fn note(seen: &Observed, order: Order) {
+    let Order { action, signal } = order;
+    let _ =
+        seen.entry.note_signal(&EndedBy { action, signal, by_pid: process::os_parent(), at: Moment::now() });
+}
+
+/// Sends it through a pidfd, which never means another process.
+pub fn send_to(pidfd: BorrowedFd<'_>, pid: i32, order: Order) -> std::io::Result<Delivered> {
+    match pidfd::send_signal(pidfd, order.signal) {
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => return Ok(Delivered::HadEnded),
+        other => other?,
+    }
+    // /proc goes by pid, but the worst that a pid of somebody else's can do here is a needless SIGCONT to our process.
+    if order.wakes() && Stat::of(pid).is_ok_and(|stat| stat.state == 'T') {
+        let _ = pidfd::send_signal(pidfd, libc::SIGCONT);
+    }
+    Ok(Delivered::Sent)
+}

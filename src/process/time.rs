@@ -1,0 +1,170 @@
+//! Times: moments in the record (RFC 3339), and durations as a person types them.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A moment, UTC, kept and shown to the microsecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(jiff::Timestamp);
+
+impl Moment {
+    /// Now, by the clock of the machine.
+    pub fn now() -> Self {
+        Self(jiff::Timestamp::now())
+    }
+
+    /// The moment that was `ago` before now.
+    pub fn before_now(ago: Duration) -> Self {
+        let now = jiff::Timestamp::now();
+        Self(
+            jiff::SignedDuration::try_from(ago).ok().and_then(|ago| now.checked_sub(ago).ok()).unwrap_or(now),
+        )
+    }
+
+    /// How long it is since then; zero if it is yet to come (a clock that was set back).
+    pub fn elapsed(self) -> Duration {
+        Self::now().since(self)
+    }
+
+    /// From `earlier` to this moment; zero if that is negative.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or(Duration::ZERO)
+    }
+
+    /// Microseconds since 1970; zero before that.
+    pub fn micros(self) -> u64 {
+        u64::try_from(self.0.as_microsecond()).unwrap_or(0)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}", self.0)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Parses a time as timeout(1) and Python take it: a number of seconds, or one with `ms`, `s`, `m`, `h` or `d`.
+/// Negative means zero: not to block at all.
+pub fn parse(text: &str) -> Result<Duration, String> {
+    let wrong = || {
+        format!(
+            "'{text}' is not a time: write seconds (5, 0.5) or a number with ms, s, m, h or d (500ms, 2m)"
+        )
+    };
+    let (negative, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let unit_at = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let (number, unit) = rest.split_at(unit_at);
+    let well_formed = number.bytes().any(|b| b.is_ascii_digit())
+        && number.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && number.bytes().filter(|&b| b == b'.').count() <= 1;
+    let seconds_each = match unit {
+        "" | "s" => 1.0,
+        "ms" => 0.001,
+        "m" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = if well_formed { number.parse().map_err(|_| wrong())? } else { return Err(wrong()) };
+    if negative {
+        return Ok(Duration::ZERO);
+    }
+    // Longer than the clock can count is as good as for ever.
+    Ok(Duration::try_from_secs_f64(number * seconds_each).unwrap_or(Duration::MAX))
+}
+
+/// The end of a time that began now; `None` for one that never ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// Never.
+    pub const NEVER: Self = Self(None);
+
+    /// After that time.
+    pub fn after(time: Duration) -> Self {
+        Self(Instant::now().checked_add(time))
+    }
+
+    /// After that time, or never.
+    pub fn after_some(time: Option<Duration>) -> Self {
+        time.map_or(Self::NEVER, Self::after)
+    }
+
+    /// What is left until then; `None` for ever.
+    pub fn left(self) -> Option<Duration> {
+        self.0.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether it is past.
+    pub fn is_past(self) -> bool {
+        self.left().is_some_and(|left| left.is_zero())
+    }
+
+    /// The earlier one.
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(a), Some(b)) => Self(Some(a.min(b))),
+            (a, b) => Self(a.or(b)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn times_as_people_type_them() {
+        let ms = Duration::from_millis;
+        for (text, time) in [
+            ("5", ms(5000)),
+            ("0.5", ms(500)),
+            (".2", ms(200)),
+            ("5.", ms(5000)),
+            ("500ms", ms(500)),
+            ("2m", ms(120_000)),
+            ("1h", ms(3_600_000)),
+            ("1d", ms(86_400_000)),
+            ("0", ms(0)),
+            ("-3", ms(0)),
+            ("-0.5s", ms(0)),
+        ] {
+            assert_eq!(parse(text), Ok(time), "{text}");
+        }
+        for text in ["", "-", ".", "s", "5 s", "5x", "1e3", "inf", "nan", "1.2.3", "--5", "+5", "5ss", "½"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert_eq!(parse("99999999999999999999999d"), Ok(Duration::MAX));
+    }
+
+    #[test]
+    fn a_moment_is_rfc_3339_with_six_digits() {
+        let moment: Moment = serde_json::from_str(r#""2026-01-02T03:04:05.6Z""#).expect("parsed");
+        assert_eq!(moment.to_string(), "2026-01-02T03:04:05.600000Z");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in ".{0,20}") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Waiting for the end of processes: on the kernel, never on a timer.
+//!
+//! While a monitor lives, its sentinel is waited for: it closes that after the record is final and the process reaped, or
+//! by dying. A waiter also holds the pidfd of the process. So if the monitor is killed, the waiter is a second witness: it
+//! waits for the reaping and asks the kernel for the exit code (`PIDFD_INFO_EXIT`, Linux 6.15).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::os::fd;
+use crate::os::pidfd::{self, Stage};
+use crate::os::process::Status;
+
+use super::ending::{self, Outcome};
+use super::entry::{Entry, Watch};
+use super::error::{Error, Result};
+use super::observe::{self, Facts};
+use super::record::{Record, Witness};
+use super::rundir::RunDir;
+use super::time::{Deadline, Moment};
+
+/// What is waited for next.
+#[derive(Debug)]
+enum Phase {
+    /// The monitor's recording of the end, or its death. The pidfd is kept for the second case.
+    Monitor(Watch, Option<OwnedFd>),
+    /// The reaping of a process without a monitor.
+    Reaping(OwnedFd),
+    /// The end of a process without a monitor, where the kernel does not tell the reaping (before Linux 6.9).
+    End(OwnedFd),
+    /// Nothing: it has ended.
+    Over,
+}
+
+/// A process that is waited for.
+#[derive(Debug)]
+pub struct Waiting {
+    /// Its directory.
+    pub entry: Entry,
+    /// Its record, final once it is over.
+    pub record: Record,
+    phase: Phase,
+}
+
+impl Waiting {
+    /// Begins to wait. `Err` if there is nothing to wait for: not started, or on another host.
+    pub fn new(run_dir: &RunDir, entry: Entry) -> Result<Self> {
+        let Some((record, phase)) = next_phase(run_dir, &entry, None)? else {
+            return Err(Error::refused(format!("{} was closed", entry.id)));
+        };
+        Ok(Self { entry, record, phase })
+    }
+
+    /// Whether it has ended and the record is final.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Over)
+    }
+
+    /// Looks again after something happened.
+    fn advance(&mut self, run_dir: &RunDir) -> Result<()> {
+        let kept = match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Monitor(_, pidfd) => pidfd,
+            Phase::Reaping(pidfd) | Phase::End(pidfd) => Some(pidfd),
+            Phase::Over => return Ok(()),
+        };
+        match next_phase(run_dir, &self.entry, kept)? {
+            Some((record, phase)) => (self.record, self.phase) = (record, phase),
+            None => {
+                return Err(Error::refused(format!("{} was closed while it was waited for", self.entry.id)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The descriptor that becomes ready when something happens, if there is anything to wait for.
+    pub fn poll_fd(&self) -> Option<PollFd<'_>> {
+        Some(match &self.phase {
+            // Only POLLHUP is asked for, which is always told.
+            Phase::Monitor(watch, _) => PollFd::new(watch, PollFlags::empty()),
+            Phase::Reaping(pidfd) => PollFd::new(pidfd, PollFlags::empty()),
+            Phase::End(pidfd) => PollFd::new(pidfd, PollFlags::IN),
+            Phase::Over => return None,
+        })
+    }
+}
+
+/// What to wait for now. `kept` is a pidfd of the process from before, which still tells what its pid no longer can.
+fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<Option<(Record, Phase)>> {
+    let Some((record, facts)) = observe::facts(run_dir, entry)? else { return Ok(None) };
+    let phase = match facts {
+        Facts::Final => Phase::Over,
+        Facts::Initial => {
+            return Err(Error::hinted(
+                format!("cannot join {}: it has not been started", record.id),
+                format!("procctl start {}", record.id),
+            ));
+        }
+        Facts::OtherHost => {
+            return Err(Error::refused(format!(
+                "cannot join {}: it is on the host {}",
+                record.id, record.host
+            )));
+        }
+        Facts::OtherNamespace(watch) => Phase::Monitor(watch, None),
+        Facts::Monitored { watch, process } => {
+            Phase::Monitor(watch, kept.or(process.map(|(pidfd, _)| pidfd)))
+        }
+        Facts::Orphaned { pidfd, .. } => unmonitored(kept.unwrap_or(pidfd))?,
+        Facts::Vanished(why) => match kept {
+            Some(pidfd) => match pidfd::stage(pidfd.as_fd()).map_err(failed)? {
+                Stage::Reaped => return ask_kernel(run_dir, entry, record, &pidfd, why).map(Some),
+                _ => unmonitored(pidfd)?,
+            },
+            None => return unseen(run_dir, entry, record, why).map(Some),
+        },
+    };
+    Ok(Some((record, phase)))
+}
+
+fn failed(e: std::io::Error) -> Error {
+    Error::system("cannot wait for a process", e)
+}
+
+fn unmonitored(pidfd: OwnedFd) -> Result<Phase> {
+    Ok(if pidfd::inode(&pidfd).is_some() {
+        Phase::Reaping(pidfd)
+    } else if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
+        Phase::End(pidfd)
+    } else {
+        Phase::Over
+    })
+}
+
+/// The process was reaped and its monitor did not record it.
+fn ask_kernel(
+    run_dir: &RunDir,
+    entry: &Entry,
+    mut record: Record,
+    pidfd: &OwnedFd,
+    why: &str,
+) -> Result<(Record, Phase)> {
+    let Some(word) = pidfd::exit_status(pidfd) else { return unseen(run_dir, entry, record, why) };
+    let status = Status::from_wait(word);
+    let outcome = Outcome::Seen { status, usage: None, at: Moment::now(), witness: Witness::Pidfd };
+    match ending::settle(run_dir, entry, &outcome) {
+        Ok(Some(settled)) => Ok((settled, Phase::Over)),
+        // Written or not, this caller gets the truth.
+        _ => {
+            outcome.apply_to(&mut record, &entry.noted_signals());
+            Ok((record, Phase::Over))
+        }
+    }
+}
+
+fn unseen(run_dir: &RunDir, entry: &Entry, record: Record, why: &str) -> Result<(Record, Phase)> {
+    let same = run_dir.entry(&entry.id)?.ok_or_else(|| Error::refused(format!("{} was closed", entry.id)))?;
+    Ok((observe::ended_unseen(run_dir, same, record, why)?.record, Phase::Over))
+}
+
+/// Waits until all have ended, or with `any` until one has. `false`: the time ran out first.
+pub fn wait(run_dir: &RunDir, all: &mut [Waiting], any: bool, deadline: Deadline) -> Result<bool> {
+    loop {
+        let over = all.iter().filter(|one| one.is_over()).count();
+        if over == all.len() || (any && over > 0) {
+            return Ok(true);
+        }
+        let ready = sleep(all, deadline)?;
+        if ready.is_empty() {
+            if deadline.is_past() {
+                return Ok(false);
+            }
+            continue;
+        }
+        for at in ready {
+            all[at].advance(run_dir)?;
+        }
+    }
+}
+
+/// Which of them something happened to.
+fn sleep(all: &[Waiting], deadline: Deadline) -> Result<Vec<usize>> {
+    let mut indexes = Vec::with_capacity(all.len());
+    let mut fds = Vec::with_capacity(all.len());
+    for (at, one) in all.iter().enumerate() {
+        if let Some(fd) = one.poll_fd() {
+            indexes.push(at);
+            fds.push(fd);
+        }
+    }
+    let left = deadline.left().and_then(|left| Timespec::try_from(left).ok());
+    match poll(&mut fds, left.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(e) => return Err(failed(e.into())),
+    }
+    let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
+    Ok(indexes.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(at, _)| at).collect())
+}
+
+/// Waits for many: two descriptors each.
+pub fn begin(run_dir: &RunDir, entries: Vec<Entry>) -> Result<Vec<Waiting>> {
+    if entries.len() > 100 {
+        fd::raise_limit();
+    }
+    entries.into_iter().map(|entry| Waiting::new(run_dir, entry)).collect()
+}
