@@ -7,9 +7,12 @@
 use std::ffi::{c_char, c_int};
 
 /// The C entry point.
+///
+/// # Safety
+/// Called once, by the C start-up code, with argc and argv as the kernel made them.
 #[expect(unsafe_code, reason = "the symbol that the C start-up code calls")]
 #[unsafe(no_mangle)]
-pub extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // SAFETY: the C start-up code passes argc and argv as the kernel made them.
     let arguments = unsafe { procctl::os::arguments::from_c(count, arguments) };
     c_int::from(procctl::run(&arguments))

@@ -2,19 +2,24 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use crate::os::signals;
 use crate::output::{escape, terminal};
 use crate::process::error::Error;
 use crate::process::record::Record;
 
-/// Prints bytes as they are.
-pub(super) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+/// Prints bytes as they are. Says whether somebody still reads.
+pub(super) fn stream(bytes: &[u8]) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        // SIGPIPE ends procctl, unless the caller ignores it: then it ends here, as quietly.
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
+    match signals::without_sigpipe(|| out.write_all(bytes).and_then(|()| out.flush())) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(Error::system("cannot write to standard output", e).into()),
     }
+}
+
+/// Prints bytes as they are.
+pub(super) fn raw(bytes: &[u8]) -> anyhow::Result<()> {
+    stream(bytes).map(drop)
 }
 
 /// Prints text that is safe for a terminal, and a line end.

@@ -16,10 +16,10 @@ use crate::process::text::{self, Text};
 
 pub(super) fn run(session: &Session, args: &Get) -> Outcome {
     let run_dir = session.existing_run_dir()?;
-    if args.reference == "@parent" {
-        if let Some(value) = outside_parent(&run_dir, args.field.as_deref())? {
-            return print(&value).map(|()| 0);
-        }
+    if args.reference == "@parent"
+        && let Some(value) = outside_parent(&run_dir, args.field.as_deref())?
+    {
+        return print(&value).map(|()| 0);
     }
     let seen = Resolver::new(&run_dir).one(&args.reference)?;
     match args.field.as_deref() {
@@ -37,16 +37,17 @@ fn outside_parent(run_dir: &RunDir, field: Option<&str>) -> Result<Option<Value>
     let value = serde_json::to_value(&parent).map_err(|e| Error::system("cannot print the parent", e))?;
     match field {
         None => Ok(Some(value)),
-        Some(field) => match walk(&value, field) {
-            Some(found) => Ok(Some(found.clone())),
-            None => {
+        Some(field) => {
+            if let Some(found) = walk(&value, field) {
+                Ok(Some(found.clone()))
+            } else {
                 let what = format!(
                     "nothing is known of '{}' of a parent that is no managed process",
                     field.escape_debug()
                 );
                 Err(Error::hinted(what, format!("fields: {}", fields(&value))))
             }
-        },
+        }
     }
 }
 

@@ -31,8 +31,10 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
         let records: anyhow::Result<Vec<_>> = over.iter().map(|one| answer::to_value(&one.record)).collect();
         answer::json(&records?.into())?;
     } else if args.any && !session.is_quiet() {
-        let ids: String = over.iter().map(|one| format!("{}\n", one.record.id)).collect();
-        answer::raw(ids.as_bytes())?;
+        let ids: Vec<&str> = over.iter().map(|one| one.record.id.as_str()).collect();
+        if !ids.is_empty() {
+            answer::line(&ids.join("\n"))?;
+        }
     }
     if !in_time {
         return Ok(status::TIMEOUT);

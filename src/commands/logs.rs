@@ -8,7 +8,7 @@ use super::{Outcome, Session, answer};
 use crate::cli::Logs;
 use crate::os::fs::FileError;
 use crate::output::{escape, terminal};
-use crate::process::error::{Error, Result};
+use crate::process::error::Error;
 use crate::process::follow::Follower;
 use crate::process::observe::{Life, Observed};
 use crate::process::reference::Resolver;
@@ -42,14 +42,20 @@ pub(super) fn run(session: &Session, args: &Logs) -> Outcome {
             if length == 0 {
                 break;
             }
-            printer.print(&buffer[..length])?;
+            if !printer.print(&buffer[..length])? {
+                return Ok(0);
+            }
         }
         match &follower {
-            Some(follower) if !ended => follower.sleep()?,
+            Some(follower) if !ended => {
+                if !follower.sleep()? {
+                    break;
+                }
+            }
             _ => break,
         }
     }
-    printer.finish()?;
+    printer.finish();
     Ok(0)
 }
 
@@ -100,9 +106,10 @@ struct Printer {
 }
 
 impl Printer {
-    fn print(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+    /// Says whether somebody still reads.
+    fn print(&mut self, bytes: &[u8]) -> anyhow::Result<bool> {
         if !terminal::is_terminal() {
-            return answer::raw(bytes);
+            return answer::stream(bytes);
         }
         self.cut.extend_from_slice(bytes);
         let whole = match std::str::from_utf8(&self.cut) {
@@ -111,13 +118,12 @@ impl Printer {
         };
         let rest = self.cut.split_off(whole);
         let text = std::mem::replace(&mut self.cut, rest);
-        answer::raw(escape::output(&String::from_utf8_lossy(&text)).as_bytes())
+        answer::stream(escape::output(&String::from_utf8_lossy(&text)).as_bytes())
     }
 
-    fn finish(self) -> Result<()> {
+    fn finish(self) {
         if !self.cut.is_empty() {
             let _ = answer::raw(escape::output(&String::from_utf8_lossy(&self.cut)).as_bytes());
         }
-        Ok(())
     }
 }

@@ -19,23 +19,23 @@ use crate::process::wait;
 #[derive(Clone, Copy, Debug)]
 struct After {
     wait: bool,
-    kill_after: Option<Duration>,
+    patience: Option<Duration>,
     tree: bool,
 }
 
 pub(super) fn terminate(session: &Session, args: &Terminate) -> Outcome {
     let after =
-        After { wait: args.wait || args.kill_after.is_some(), kill_after: args.kill_after, tree: args.tree };
+        After { wait: args.wait || args.kill_after.is_some(), patience: args.kill_after, tree: args.tree };
     run(session, &args.targets, Order::TERMINATE, after)
 }
 
 pub(super) fn kill(session: &Session, args: &Kill) -> Outcome {
     let order = Order { action: Action::Kill, signal: args.signal };
-    run(session, &args.targets, order, After { wait: args.wait, kill_after: None, tree: args.tree })
+    run(session, &args.targets, order, After { wait: args.wait, patience: None, tree: args.tree })
 }
 
 pub(super) fn interrupt(session: &Session, args: &Interrupt) -> Outcome {
-    run(session, &args.targets, Order::INTERRUPT, After { wait: args.wait, kill_after: None, tree: false })
+    run(session, &args.targets, Order::INTERRUPT, After { wait: args.wait, patience: None, tree: false })
 }
 
 fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outcome {
@@ -45,7 +45,7 @@ fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outc
     let run_dir = session.existing_run_dir()?;
     let mut failures = Failures::default();
     let found = whom(&run_dir, targets, &mut failures)?;
-    let deadline = Deadline::after_some(after.kill_after);
+    let deadline = Deadline::after_some(after.patience);
 
     let mut signalled = Vec::new();
     for seen in found {
@@ -57,7 +57,7 @@ fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outc
     }
     if after.wait || after.tree {
         let entries = signalled.into_iter().map(|seen| seen.entry).collect();
-        if let Err(e) = wait_for(&run_dir, entries, after.kill_after.map(|_| deadline)) {
+        if let Err(e) = wait_for(&run_dir, entries, after.patience.map(|_| deadline)) {
             failures.add(e);
         }
     }

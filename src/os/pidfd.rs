@@ -10,19 +10,19 @@ use rustix::process::{Pid, PidfdFlags};
 
 /// Opens the pidfd of a process, alive or a zombie. `ESRCH` when there is none.
 pub fn open(pid: i32) -> io::Result<OwnedFd> {
-    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    // A negative number would mean something else to the library.
+    let pid = Pid::from_raw(pid.max(0)).ok_or(io::ErrorKind::InvalidInput)?;
     Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
 }
 
 /// Magic number of pidfs (statfs(2); include/uapi/linux/magic.h), where every pidfd has an inode of its own (Linux 6.9).
-const PIDFS_MAGIC: i64 = 0x5049_4446;
+const PIDFS_MAGIC: rustix::fs::FsWord = 0x5049_4446;
 
 /// The inode number, unique for one boot, of the process behind a pidfd; `None` where the kernel has no pidfs.
 pub fn inode(pidfd: impl AsFd) -> Option<u64> {
     static PIDFS: OnceLock<bool> = OnceLock::new();
-    let pidfs = *PIDFS.get_or_init(|| {
-        rustix::fs::fstatfs(pidfd.as_fd()).is_ok_and(|fs| i64::try_from(fs.f_type) == Ok(PIDFS_MAGIC))
-    });
+    let pidfs =
+        *PIDFS.get_or_init(|| rustix::fs::fstatfs(pidfd.as_fd()).is_ok_and(|fs| fs.f_type == PIDFS_MAGIC));
     if !pidfs {
         return None;
     }
@@ -85,7 +85,7 @@ struct PidfdInfo {
 /// `PIDFD_INFO_EXIT`: the wait status (Linux 6.15).
 const INFO_EXIT: u64 = 1 << 3;
 /// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)` with its first size, 64.
-const GET_INFO: u64 = (3 << 30) | (64 << 16) | (0xFF << 8) | 11;
+const GET_INFO: u64 = (3 << 30) | (64 << 16) | (0xFF << 8) | 0x0B;
 
 /// The wait status (as in wait(2)) of a process that has been reaped, by whomever.
 ///

@@ -40,6 +40,19 @@ pub fn ignore_child_signal() -> io::Result<()> {
     Ok(())
 }
 
+/// Does something while SIGPIPE is ignored, so that writing to a pipe without a reader is an error and not the end. The
+/// action is restored afterwards: processes that are started later inherit it.
+pub fn without_sigpipe<T>(deed: impl FnOnce() -> T) -> T {
+    // SAFETY: ignoring needs no handler.
+    let old = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigIgn) };
+    let done = deed();
+    if let Ok(old) = old {
+        // SAFETY: what is restored was there before; procctl has no handler of its own.
+        let _ = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, old) };
+    }
+    done
+}
+
 /// One signal as it arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {

@@ -79,7 +79,7 @@ fn plain_lines(table: &mut Table, colour: bool) -> String {
             column.set_padding((0, if at + 1 == columns { 0 } else { 2 }));
         }
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
 fn cells(row: &Row<'_>) -> [String; 8] {

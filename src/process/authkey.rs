@@ -27,10 +27,10 @@ pub fn give(
     if let Some(key) = own {
         return Ok(entry.dir.write_new(AUTHKEY, key)?);
     }
-    if let Some(parent) = creator.and_then(|creator| creator.managed.as_ref()) {
-        if let Some(parent) = run_dir.entry(&parent.id)? {
-            return inherit(&parent.dir, entry);
-        }
+    if let Some(parent) = creator.and_then(|creator| creator.managed.as_ref())
+        && let Some(parent) = run_dir.entry(&parent.id)?
+    {
+        return inherit(&parent.dir, entry);
     }
     match inherit(&ledger.dir, entry) {
         Err(Error::File(e)) if e.is_not_found() => {

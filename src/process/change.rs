@@ -2,6 +2,7 @@
 
 use super::authkey;
 use super::error::{Error, Result};
+use super::id::Id;
 use super::names::Shelf;
 use super::observe::{self, Life, Observed};
 use super::record::{Record, State};
@@ -29,21 +30,19 @@ pub fn apply(run_dir: &RunDir, seen: &Observed, changes: &Changes) -> Result<()>
         Some(name) => Some(run_dir.names().lock_name(name)?),
         None => None,
     };
-    // While it is not started, a start may not come in between.
-    let life = if changes.daemon.is_some() || changes.authkey.is_some() {
-        let what = if changes.daemon.is_some() { "daemon" } else { "authkey-file" };
-        let late = || Error::refused(format!("cannot set {what} of {id}: it has been started"));
-        if seen.record.state != State::Initial {
-            return Err(late());
-        }
-        Some(seen.entry.take_life()?.ok_or_else(late)?)
-    } else {
-        None
+    // A start may not come in between.
+    let only_before_start = changes.daemon.is_some() || changes.authkey.is_some();
+    let started =
+        || Error::refused(format!("cannot set daemon or authkey-file of {id}: it has been started"));
+    let life = match seen.record.state {
+        State::Initial => Some(seen.entry.take_life()?.ok_or_else(|| being_started(id))?),
+        _ if only_before_start => return Err(started()),
+        _ => None,
     };
     let lock = seen.entry.lock_for_writing()?;
     let old = seen.entry.load()?.ok_or_else(|| Error::refused(format!("{id} was closed")))?;
-    if life.is_some() && old.state != State::Initial {
-        return Err(Error::refused(format!("cannot change {id}: it has been started")));
+    if only_before_start && old.state != State::Initial {
+        return Err(started());
     }
     let mut new = old.clone();
     if let Some(name) = &changes.name {
@@ -64,6 +63,10 @@ pub fn apply(run_dir: &RunDir, seen: &Observed, changes: &Changes) -> Result<()>
     save(run_dir, seen, &old, &new)?;
     drop((lock, life, name_lock));
     Ok(())
+}
+
+fn being_started(id: &Id) -> Error {
+    Error::refused(format!("cannot change {id} while it is being started"))
 }
 
 /// The new name is in the index before the record says it, the old one until after: it is always found.

@@ -150,20 +150,24 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
 
 /// As execvp(3) searches, but without a shell for files that are no programs.
 fn exec(plan: &Plan) -> Failure {
-    let mut failure = Failure::NotFound;
+    let mut denied = false;
     for candidate in &plan.candidates {
         let error = process::exec(candidate, &plan.arguments, &plan.environment);
         match number(&error) {
-            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ELOOP => {
-                if rustix::fs::access(candidate.as_c_str(), rustix::fs::Access::EXISTS).is_ok() {
-                    return Failure::Interpreter;
-                }
-            }
-            libc::EACCES => failure = Failure::Exec(libc::EACCES),
+            libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ELOOP => {}
+            libc::EACCES => denied = true,
             other => return Failure::Exec(other),
         }
     }
-    failure
+    // ENOENT is said of a file that is there, too: when its interpreter is not.
+    let is_there = |file: &CString| rustix::fs::access(file.as_c_str(), rustix::fs::Access::EXISTS).is_ok();
+    if denied {
+        Failure::Exec(libc::EACCES)
+    } else if plan.candidates.iter().any(is_there) {
+        Failure::Interpreter
+    } else {
+        Failure::NotFound
+    }
 }
 
 /// An error and its causes in one line.

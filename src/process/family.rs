@@ -102,7 +102,7 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
     if matches!(stat.state, 'Z' | 'X') {
         return Err(unusable("it has ended and only waits to be reaped"));
     }
-    if let Some(record) = observe::managed_with_pid(run_dir, pid)? {
+    if let Some(record) = observe::managed_with_pid(run_dir, pid) {
         if let Some(creator) = Creator::managed(record, pidfd) {
             return Ok(creator);
         }

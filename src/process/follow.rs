@@ -43,17 +43,25 @@ impl<'a> Follower<'a> {
         .unwrap_or(true)
     }
 
-    /// Sleeps until there is something to read, or the process has ended.
-    pub fn sleep(&self) -> Result<()> {
+    /// Sleeps until there is something to read, the process has ended, or nobody reads standard output any more: `false`.
+    pub fn sleep(&self) -> Result<bool> {
         let waiting = self.waiting.borrow();
-        let mut fds = vec![PollFd::from_borrowed_fd(self.changes.as_fd(), PollFlags::IN)];
+        let stdout = std::io::stdout();
+        // A pipe without a reader says POLLERR, unasked.
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()),
+            PollFd::from_borrowed_fd(self.changes.as_fd(), PollFlags::IN),
+        ];
         fds.extend(waiting.iter().filter_map(Waiting::poll_fd));
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(Error::system("cannot wait for the log", e)),
         }
+        if fds[0].revents().contains(PollFlags::ERR) {
+            return Ok(false);
+        }
         let mut events = [0u8; 4096];
         while rustix::io::read(&self.changes, &mut events).is_ok_and(|length| length > 0) {}
-        Ok(())
+        Ok(true)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -59,11 +60,11 @@ impl Identity {
         Ok(found.filter(|(now, ..)| now.start_ticks == self.start_ticks).map(|(_, pidfd, _)| pidfd))
     }
 
-    /// When it started, by the machine's clock.
+    /// When it started, by the machine's clock; as exact as the clock tick.
     pub fn started_at(&self) -> Moment {
-        let since_boot =
-            std::time::Duration::from_millis(self.start_ticks.saturating_mul(1000 / TICKS_PER_SECOND));
-        Moment::before_now(system::since_boot().saturating_sub(since_boot))
+        const TICK: Duration = Duration::from_millis(1000 / TICKS_PER_SECOND);
+        let since_boot = Duration::from_millis(self.start_ticks.saturating_mul(1000 / TICKS_PER_SECOND));
+        Moment::before_now(system::since_boot().saturating_sub(since_boot)).rounded_to(TICK)
     }
 }
 

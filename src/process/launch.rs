@@ -170,7 +170,7 @@ fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<'a>> {
         pid_namespace: Some(run_dir.host.pid_namespace()?),
         unique: request.unique,
         witness: None,
-        other: serde_json::Map::new(),
+        other: std::collections::BTreeMap::new(),
         id: entry.id.clone(),
     };
     let draft = Draft { run_dir, entry, record, number, name_lock: None, creator };
@@ -237,8 +237,8 @@ fn recorded_job(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
     if let Some(creator) = &creator {
         creator.check_may_have_children()?;
     }
-    record.host = run_dir.host.name().to_owned();
-    record.boot_id = run_dir.host.boot_id()?.to_owned();
+    run_dir.host.name().clone_into(&mut record.host);
+    run_dir.host.boot_id()?.clone_into(&mut record.boot_id);
     record.pid_namespace = Some(run_dir.host.pid_namespace()?);
     let changes = Changes::load(&entry)?;
     let streams = Streams {

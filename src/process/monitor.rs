@@ -202,10 +202,8 @@ impl Supervisor<'_> {
                 return ended;
             }
             let (readable, parent_ended) = self.sleep(parent.map(|parent| parent.pidfd.as_fd()));
-            if parent_ended {
-                if let Some(parent) = parent.take() {
-                    self.end_with_parent(parent);
-                }
+            if parent_ended && let Some(parent) = parent.take() {
+                self.end_with_parent(parent);
             }
             while readable
                 && let Some(signals) = self.signals

@@ -172,7 +172,7 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
     loop {
         let Some((record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
         let life = match facts {
-            Facts::Final => Life::Ended,
+            Facts::Final | Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ended,
             Facts::Initial => Life::Initial,
             Facts::OtherHost => Life::Elsewhere,
             Facts::OtherNamespace(_) => Life::Alive { pidfd: None, monitored: true },
@@ -188,7 +188,6 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
             Facts::Orphaned { pidfd, stage: Stage::Alive } => {
                 Life::Alive { pidfd: Some(pidfd), monitored: false }
             }
-            Facts::Orphaned { .. } => Life::Ended,
             Facts::Vanished(why) => {
                 return ended_unseen(run_dir, entry, record, why).map(Some);
             }
@@ -200,12 +199,11 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
 /// Records that nobody saw the end. Where that cannot be written it is true all the same.
 pub fn ended_unseen(run_dir: &RunDir, entry: Entry, mut record: Record, why: &str) -> Result<Observed> {
     let outcome = Outcome::Lost(why.to_owned());
-    let record = match ending::settle(run_dir, &entry, &outcome) {
-        Ok(Some(record)) => record,
-        _ => {
-            outcome.apply_to(&mut record, &[]);
-            record
-        }
+    let record = if let Ok(Some(record)) = ending::settle(run_dir, &entry, &outcome) {
+        record
+    } else {
+        outcome.apply_to(&mut record, &[]);
+        record
     };
     Ok(Observed { entry, record, life: Life::Ended })
 }
@@ -221,26 +219,27 @@ pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
 /// The live managed process with that pid. Its environment or its monitor names it; one that has overwritten its
 /// environment and lost its monitor is looked for among all live ones.
 pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
-    if let Some(found) = by_named_id(run_dir, pid)? {
+    if let Some(found) = by_named_id(run_dir, pid) {
         return Ok(Some(found));
     }
     for tag in run_dir.names().all(Shelf::Live)? {
         // A record that cannot be read is not the one that was meant.
-        if let Ok(Some(seen)) = by_id(run_dir, &tag.id) {
-            if seen.is_alive() && seen.record.pid == Some(pid) {
-                return Ok(Some(seen));
-            }
+        if let Ok(Some(seen)) = by_id(run_dir, &tag.id)
+            && seen.is_alive()
+            && seen.record.pid == Some(pid)
+        {
+            return Ok(Some(seen));
         }
     }
     Ok(None)
 }
 
 /// The record of the live managed process with that pid, without a search among all.
-pub fn managed_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Record>> {
-    Ok(by_named_id(run_dir, pid)?.map(|seen| seen.record))
+pub fn managed_with_pid(run_dir: &RunDir, pid: i32) -> Option<Record> {
+    by_named_id(run_dir, pid).map(|seen| seen.record)
 }
 
-fn by_named_id(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
+fn by_named_id(run_dir: &RunDir, pid: i32) -> Option<Observed> {
     let in_environment = || Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?);
     let of_monitor = || {
         let monitor = proc::arguments(Stat::of(pid).ok()?.parent).ok()?;
@@ -253,11 +252,12 @@ fn by_named_id(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
         )
     };
     for id in [in_environment(), of_monitor()].into_iter().flatten() {
-        if let Ok(Some(seen)) = by_id(run_dir, &id) {
-            if seen.is_alive() && seen.record.pid == Some(pid) {
-                return Ok(Some(seen));
-            }
+        if let Ok(Some(seen)) = by_id(run_dir, &id)
+            && seen.is_alive()
+            && seen.record.pid == Some(pid)
+        {
+            return Some(seen);
         }
     }
-    Ok(None)
+    None
 }

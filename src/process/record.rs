@@ -213,7 +213,7 @@ pub struct Record {
     pub witness: Option<Witness>,
     /// Fields of a later version.
     #[serde(flatten)]
-    pub other: serde_json::Map<String, serde_json::Value>,
+    pub other: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 impl Record {

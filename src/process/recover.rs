@@ -27,41 +27,33 @@ pub fn is_recorded(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
 }
 
 /// Settles a start that was cut off. Says whether there is a record now. Does nothing while the start is under way.
+///
+/// The life lock is held meanwhile: no other start, and no change of a record in state `initial`, comes in between.
 pub fn settle(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
-    let lock = entry.lock_for_writing()?;
-    if entry.watch()?.is_monitored()? {
-        return Ok(entry.dir.has(RECORD));
-    }
+    let Some(_life) = entry.take_life()? else { return Ok(entry.dir.has(RECORD)) };
     let before = entry.load()?;
     if before.as_ref().is_some_and(|record| record.state != State::Initial) {
         return Ok(true);
     }
     let starting = entry.load_starting()?;
-    match starting {
-        Some(record) if lives(&record)? => {
-            entry.dir.rename(STARTING, RECORD)?;
-            run_dir.names().add(Shelf::Live, &record)?;
-            run_dir.names().remove(Shelf::Initial, &record)?;
-            Ok(true)
-        }
-        starting => {
-            drop(lock);
-            match before {
-                // It is as it was before the attempt.
-                Some(_) => {
-                    optional(entry.dir.unlink(STARTING))?;
-                    if let Some(record) = starting {
-                        run_dir.names().remove(Shelf::Live, &record)?;
-                    }
-                    Ok(true)
-                }
-                None => {
-                    clear(run_dir, entry, starting.as_ref())?;
-                    Ok(false)
-                }
-            }
-        }
+    if let Some(record) = &starting
+        && lives(record)?
+    {
+        entry.dir.rename(STARTING, RECORD)?;
+        run_dir.names().add(Shelf::Live, record)?;
+        run_dir.names().remove(Shelf::Initial, record)?;
+        return Ok(true);
     }
+    if before.is_none() {
+        clear(run_dir, entry, starting.as_ref())?;
+        return Ok(false);
+    }
+    // It is as it was before the attempt.
+    optional(entry.dir.unlink(STARTING))?;
+    if let Some(record) = starting {
+        run_dir.names().remove(Shelf::Live, &record)?;
+    }
+    Ok(true)
 }
 
 fn lives(record: &Record) -> Result<bool> {

@@ -81,10 +81,10 @@ impl<'a> Resolver<'a> {
         if let Some(word) = reference.strip_prefix('@') {
             return self.relative(word).map(|seen| vec![seen]);
         }
-        if let Some(id) = Id::parse(reference) {
-            if let Some(seen) = observe::by_id(self.run_dir, &id)? {
-                return Ok(vec![seen]);
-            }
+        if let Some(id) = Id::parse(reference)
+            && let Some(seen) = observe::by_id(self.run_dir, &id)?
+        {
+            return Ok(vec![seen]);
         }
         if let Some(found) = self.by_name(reference, purpose)? {
             return Ok(found);
@@ -208,10 +208,10 @@ impl<'a> Resolver<'a> {
         let mut found = Vec::new();
         for tag in tags {
             // A record that cannot be read does not stop a command from working on the others.
-            if let Ok(Some(seen)) = observe::by_id(self.run_dir, &tag.id) {
-                if seen.is_alive() {
-                    found.push(seen);
-                }
+            if let Ok(Some(seen)) = observe::by_id(self.run_dir, &tag.id)
+                && seen.is_alive()
+            {
+                found.push(seen);
             }
         }
         Ok(found)
@@ -275,10 +275,10 @@ impl Bearers<'_> {
         }
         tags.sort_by_key(|tag| std::cmp::Reverse(tag.stopped));
         for tag in tags {
-            if let Some(seen) = observe::by_id(self.resolver.run_dir, &tag.id)? {
-                if seen.record.name == self.name {
-                    return Ok(Some(seen));
-                }
+            if let Some(seen) = observe::by_id(self.resolver.run_dir, &tag.id)?
+                && seen.record.name == self.name
+            {
+                return Ok(Some(seen));
             }
         }
         Ok(None)

@@ -23,6 +23,15 @@ impl Moment {
         )
     }
 
+    /// The nearest multiple of a step: two readings that differ by less than that mostly become the same.
+    #[must_use]
+    pub fn rounded_to(self, step: Duration) -> Self {
+        let step = i64::try_from(step.as_micros()).unwrap_or(1).max(1);
+        let micros = self.0.as_microsecond();
+        let rounded = (micros + step / 2).div_euclid(step) * step;
+        Self(jiff::Timestamp::from_microsecond(rounded).unwrap_or(self.0))
+    }
+
     /// How long it is since then; zero if it is yet to come (a clock that was set back).
     pub fn elapsed(self) -> Duration {
         Self::now().since(self)

@@ -136,10 +136,10 @@ impl Tree {
 
     fn signal_all(&mut self, run_dir: &RunDir, order: Order) {
         for (&pid, member) in self.members.iter_mut().filter(|(_, member)| !member.signalled) {
-            if let Ok(Some(record)) = observe::managed_with_pid(run_dir, pid) {
-                if let Ok(Some(seen)) = observe::by_id(run_dir, &record.id) {
-                    signal::note(&seen, order);
-                }
+            if let Some(record) = observe::managed_with_pid(run_dir, pid)
+                && let Ok(Some(seen)) = observe::by_id(run_dir, &record.id)
+            {
+                signal::note(&seen, order);
             }
             let _ = pidfd::send_signal(member.pidfd.as_fd(), order.signal);
             member.signalled = true;

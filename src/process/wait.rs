@@ -143,14 +143,12 @@ fn ask_kernel(
     let Some(word) = pidfd::exit_status(pidfd) else { return unseen(run_dir, entry, record, why) };
     let status = Status::from_wait(word);
     let outcome = Outcome::Seen { status, usage: None, at: Moment::now(), witness: Witness::Pidfd };
-    match ending::settle(run_dir, entry, &outcome) {
-        Ok(Some(settled)) => Ok((settled, Phase::Over)),
-        // Written or not, this caller gets the truth.
-        _ => {
-            outcome.apply_to(&mut record, &entry.noted_signals());
-            Ok((record, Phase::Over))
-        }
+    if let Ok(Some(settled)) = ending::settle(run_dir, entry, &outcome) {
+        return Ok((settled, Phase::Over));
     }
+    // Written or not, this caller gets the truth.
+    outcome.apply_to(&mut record, &entry.noted_signals());
+    Ok((record, Phase::Over))
 }
 
 fn unseen(run_dir: &RunDir, entry: &Entry, record: Record, why: &str) -> Result<(Record, Phase)> {
