@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::os::signals;
@@ -103,7 +104,7 @@ pub struct Launch {
     /// End it (SIGTERM) when its parent ends
     #[arg(short, long, overrides_with = "no_daemon")]
     pub daemon: bool,
-    /// Let it live on when its parent ends (the default)
+    /// Let it live on when its parent ends [default: as the parent itself]
     #[arg(long, overrides_with = "daemon")]
     pub no_daemon: bool,
     /// Refuse if a live process has that name
@@ -226,7 +227,7 @@ pub struct Run {
 #[derive(Debug, Args)]
 pub struct Join {
     /// Processes to wait for [default: the caller's own children]
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = reference())]
     pub references: Vec<String>,
     /// Stop waiting after this time and exit 124; nothing is signalled
     #[arg(long, value_name = "T", value_parser = time::parse, allow_hyphen_values = true)]
@@ -247,7 +248,7 @@ pub struct Join {
 #[group(required = true, multiple = false, id = "whom")]
 pub struct Targets {
     /// The processes
-    #[arg(value_name = "REF", group = "whom")]
+    #[arg(value_name = "REF", value_parser = reference(), group = "whom")]
     pub references: Vec<String>,
     /// Every live process in the run directory
     #[arg(long, group = "whom")]
@@ -303,7 +304,7 @@ pub struct Interrupt {
 #[derive(Debug, Args)]
 pub struct One {
     /// The process
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = reference())]
     pub reference: String,
 }
 
@@ -311,7 +312,7 @@ pub struct One {
 #[derive(Debug, Args)]
 pub struct Status {
     /// Processes to show [default: all]
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = reference())]
     pub references: Vec<String>,
     /// Print the records as a JSON array
     #[arg(long)]
@@ -331,7 +332,7 @@ pub struct Status {
 #[derive(Debug, Args)]
 pub struct Logs {
     /// The process
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = reference())]
     pub reference: String,
     /// Go on printing until the process has ended
     #[arg(short, long)]
@@ -345,7 +346,7 @@ pub struct Logs {
 #[derive(Debug, Args)]
 pub struct Get {
     /// The process
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = reference())]
     pub reference: String,
     /// A field of the record (pid, exitcode, parent.pid, usage.user_seconds, …), or authkey [default: the record]
     #[arg(value_name = "FIELD")]
@@ -356,7 +357,7 @@ pub struct Get {
 #[derive(Debug, Args)]
 pub struct Set {
     /// The process
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", value_parser = reference())]
     pub reference: String,
     /// name=NAME at any time; daemon=true|false and authkey-file=FILE before the start
     #[arg(value_name = "KEY=VALUE", required = true)]
@@ -376,6 +377,12 @@ pub struct Close {
 
 fn parse_name(text: &str) -> Result<String, String> {
     name::check(text).map(|()| text.to_owned())
+}
+
+/// Names and ids are UTF-8.
+fn reference() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new()
+        .try_map(|text| text.into_string().map_err(|text| format!("no process '{}'", text.to_string_lossy())))
 }
 
 fn parse_signal(text: &str) -> Result<i32, String> {

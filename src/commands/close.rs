@@ -57,6 +57,13 @@ fn close(run_dir: &RunDir, seen: &Observed) -> Result<()> {
         Life::Elsewhere => {
             Err(Error::refused(format!("cannot close {id}: it is on the host {}", seen.record.host)))
         }
+        Life::Ending => {
+            let hint = format!("procctl join {id} waits until it is");
+            Err(Error::hinted(
+                format!("cannot close {id}: it has ended, and its end is not recorded yet"),
+                hint,
+            ))
+        }
         Life::Initial | Life::Ended => remove::close(run_dir, &seen.entry, &seen.record),
     }
 }

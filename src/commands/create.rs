@@ -7,7 +7,7 @@ use crate::process::error::Error;
 use crate::process::launch as domain;
 
 pub(super) fn run(session: &Session, args: &Create) -> Outcome {
-    launch::check_command("create", &args.stray, &args.command)?;
+    launch::check_command(session, "create", &args.stray, &args.command)?;
     if let Some(fd) = args.launch.fd.first() {
         return Err(Error::hinted(
             format!("create --fd {fd}: a descriptor cannot be recorded"),

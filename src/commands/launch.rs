@@ -1,6 +1,6 @@
 //! From launch options to what the domain launches.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::answer;
 use super::session::Session;
@@ -56,12 +56,18 @@ pub(super) fn request(options: &Launch, command: &[OsString], ground: Ground) ->
 }
 
 /// Checks that there is a command and that it stands after `--`.
-pub(super) fn check_command(subcommand: &str, stray: &[OsString], command: &[OsString]) -> Result<()> {
+pub(super) fn check_command(
+    session: &Session,
+    subcommand: &str,
+    stray: &[OsString],
+    command: &[OsString],
+) -> Result<()> {
     if let Some(first) = stray.first() {
-        let line = shell::line(stray.iter().chain(command).map(OsString::as_os_str));
+        let words: Vec<&OsStr> = stray.iter().chain(command).map(OsString::as_os_str).collect();
+        let (options, line) = (shell::line(session.options_before(&words)), shell::line(words));
         return Err(Error::hinted(
             format!("'{}' stands before '--', and the command belongs after it", first.to_string_lossy()),
-            format!("procctl {subcommand} -- {line}"),
+            format!("procctl {options} -- {line}"),
         ));
     }
     if command.is_empty() {

@@ -41,7 +41,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Ok(cli) => cli,
         Err(e) => return usage::answer(&e),
     };
-    let session = Session::new(cli.global);
+    let session = Session::new(cli.global, arguments);
     let outcome = match cli.command {
         Command::Create(args) => create::run(&session, &args),
         Command::Start(args) => start::run(&session, &args),

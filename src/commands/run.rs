@@ -15,7 +15,7 @@ use crate::process::time::Deadline;
 use crate::process::wait;
 
 pub(super) fn run(session: &Session, args: &Run) -> Outcome {
-    launch::check_command("run", &args.stray, &args.command)?;
+    launch::check_command(session, "run", &args.stray, &args.command)?;
     let request = launch::request(&args.launch, &args.command, Ground::Fore)?;
     let run_dir = session.make_run_dir()?;
     let record = domain::run(&run_dir, &request)?;

@@ -1,5 +1,6 @@
 //! What every command begins with: the options of all commands, and the run directory.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::cli::{Global, When};
@@ -12,12 +13,25 @@ use crate::process::rundir::{self, RunDir};
 #[derive(Debug)]
 pub(super) struct Session {
     global: Global,
+    arguments: Vec<OsString>,
 }
 
 impl Session {
-    pub(super) fn new(global: Global) -> Self {
+    pub(super) fn new(global: Global, arguments: &[OsString]) -> Self {
         umask::make_private();
-        Self { global }
+        Self { global, arguments: arguments.to_vec() }
+    }
+
+    /// What was typed after the program's name, without these words (the last occurrence of each) and `--`.
+    pub(super) fn options_before<'a>(&'a self, words: &[&OsStr]) -> Vec<&'a OsStr> {
+        let typed = self.arguments.iter().skip(1).map(OsString::as_os_str).filter(|word| *word != "--");
+        let mut left: Vec<&OsStr> = typed.collect();
+        for word in words.iter().rev() {
+            if let Some(at) = left.iter().rposition(|typed| typed == word) {
+                left.remove(at);
+            }
+        }
+        left
     }
 
     fn path(&self) -> Result<PathBuf> {

@@ -1,6 +1,6 @@
 //! `procctl start`: start a command, or what `create` recorded.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::launch::{self, Ground};
 use super::{Outcome, Session, report};
@@ -25,17 +25,17 @@ pub(super) fn run(session: &Session, args: &Start) -> Outcome {
         }
         (false, true) if !args.launch.is_given() => start_recorded(session, args),
         // Launch options go with a command only.
-        (false, _) => Err(missing_dashes(args).into()),
+        (false, _) => Err(missing_dashes(session, args).into()),
     }
 }
 
 /// The words were meant to be a command: shows the right line to type.
-fn missing_dashes(args: &Start) -> Error {
-    let words = args.references.iter().chain(&args.command).map(OsString::as_os_str);
+fn missing_dashes(session: &Session, args: &Start) -> Error {
+    let words: Vec<&OsStr> = args.references.iter().chain(&args.command).map(OsString::as_os_str).collect();
     let first = args.references.first().map(|word| word.to_string_lossy()).unwrap_or_default();
     Error::hinted(
         format!("'{first}' stands before '--', and the command belongs after it"),
-        format!("procctl start [OPTIONS] -- {}", shell::line(words)),
+        format!("procctl {} -- {}", shell::line(session.options_before(&words)), shell::line(words)),
     )
 }
 

@@ -4,7 +4,7 @@ use comfy_table::{Cell, Color, ContentArrangement, Table};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::process::observe::{Life, Observed};
-use crate::process::record::{Parent, State};
+use crate::process::record::Parent;
 use crate::process::time::Moment;
 
 use super::{age, escape, shell, terminal};
@@ -109,10 +109,9 @@ fn process(seen: &Observed) -> [String; 8] {
 }
 
 fn state(seen: &Observed) -> String {
-    match (&seen.life, seen.record.state) {
-        (Life::Elsewhere, _) => format!("on {}", escape::text(&seen.record.host)),
-        // It has ended, and that could not be recorded yet.
-        (Life::Ended, State::Started) => "ending".to_owned(),
+    match &seen.life {
+        Life::Elsewhere => format!("on {}", escape::text(&seen.record.host)),
+        Life::Ending => "ending".to_owned(),
         _ => seen.record.state_in_words(),
     }
 }

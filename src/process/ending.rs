@@ -96,12 +96,18 @@ pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Opti
     } else {
         names.move_to_ended(&record)?;
     }
+    settle_sentinel(entry)?;
+    drop(lock);
+    Ok(Some(record))
+}
+
+/// Makes the sentinel one whose opening does not block.
+pub fn settle_sentinel(entry: &Entry) -> Result<()> {
     let sentinel = entry.dir.stat(SENTINEL)?;
     if FileType::from_raw_mode(sentinel.st_mode) == FileType::Fifo {
         entry.settle_sentinel()?;
     }
-    drop(lock);
-    Ok(Some(record))
+    Ok(())
 }
 
 /// Whether an error means that there is nothing left to write to: the directory was removed.

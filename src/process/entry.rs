@@ -126,6 +126,25 @@ impl Entry {
         Ok(Watch { sentinel, path: self.path(SENTINEL) })
     }
 
+    /// Takes the life lock for a start, and the write lock with it until [`Entry::end_start`]: whoever takes that one
+    /// afterwards knows the outcome.
+    pub fn begin_start(&self) -> Result<Option<OwnedFd>> {
+        let Some(life) = self.take_life()? else { return Ok(None) };
+        lock::lock(&life, WRITE).map_err(|e| self.lock_failed(e))?;
+        Ok(Some(life))
+    }
+
+    /// The start is over: it has a record, or is undone.
+    pub fn end_start(&self, life: &OwnedFd) {
+        // The last copy of the descriptor being closed does it otherwise.
+        let _ = lock::unlock(life, WRITE);
+    }
+
+    /// Waits until the start that is under way is over.
+    pub fn wait_for_start(&self) -> Result<()> {
+        self.lock_for_writing().map(drop)
+    }
+
     /// Waits for the write lock and takes it.
     pub fn lock_for_writing(&self) -> Result<WriteLock> {
         loop {

@@ -116,9 +116,8 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
 /// one proves nothing.
 pub fn surrounding(run_dir: &RunDir) -> Result<Option<(Record, OwnedFd)>> {
     let Some(id) = std::env::var(ID_VARIABLE).ok().as_deref().and_then(Id::parse) else { return Ok(None) };
-    let Some(entry) = run_dir.entry(&id)? else { return Ok(None) };
     // A record that cannot be read is nobody's parent.
-    let Ok(Some(seen)) = observe::observe(run_dir, entry) else { return Ok(None) };
+    let Ok(Some(seen)) = observe::by_id_when_started(run_dir, &id) else { return Ok(None) };
     let Life::Alive { pidfd: Some(pidfd), monitored } = seen.life else { return Ok(None) };
     let record = seen.record;
     let monitor = record.monitor.filter(|_| monitored).map(|monitor| monitor.pid);

@@ -15,13 +15,13 @@ use crate::os::signals::{self, Received, SignalFd};
 use crate::os::{fd, umask};
 
 use super::authkey;
-use super::child::{Failure, Plan};
+use super::child::Plan;
 use super::entry::{Entry, LOG, RECORD};
 use super::environment::{self, Changes};
 use super::error::{Error, Result};
 use super::family::{self, Creator};
 use super::ledger::{Ledger, Number};
-use super::monitor::{Job, Supervisor};
+use super::monitor::{Answer, Job, Supervisor};
 use super::name;
 use super::names::Shelf;
 use super::observe;
@@ -195,7 +195,7 @@ fn job<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<
         draft.name_lock = claim_name(run_dir, &draft.record)?;
         let life = draft
             .entry
-            .take_life()?
+            .begin_start()?
             .ok_or_else(|| Error::refused("the new process is locked by somebody else"))?;
         let directory = request.directory.as_deref();
         let (changes, streams) = (&request.changes, &request.streams);
@@ -222,7 +222,7 @@ fn job<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<
 fn recorded_job(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
     let id = entry.id.clone();
     let once = || Error::refused(format!("cannot start {id}: a process can be started only once"));
-    let Some(life) = entry.take_life()? else { return Err(once()) };
+    let Some(life) = entry.begin_start()? else { return Err(once()) };
     // The life lock is ours: a start before this one is over, and its outcome is in the record.
     if entry.dir.has(super::entry::STARTING) {
         drop(life);
@@ -369,43 +369,36 @@ fn candidates(command: &OsStr, variables: &[(OsString, OsString)]) -> Result<Vec
 
 /// Forks the monitor and waits for its answer.
 fn in_background(job: Job<'_>) -> Result<Record> {
-    let (command, directory) = (job.record.command[0].to_string(), job.record.cwd.to_string());
-    let failed = |e: rustix::io::Errno| Error::system("cannot make a pipe", e);
-    let (answer, report) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
-        Ok(pipe) => pipe,
+    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let forked = pipe.map_err(std::io::Error::from).and_then(|pipe| Ok((process::fork()?, pipe)));
+    let (answer, report) = match forked {
+        Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
+        Ok((Fork::Parent(_), pipe)) => pipe,
         Err(e) => {
             job.undo();
-            return Err(failed(e));
+            return Err(Error::system("cannot make a process", e));
         }
     };
-    match process::fork() {
-        Ok(Fork::Child) => job.run_as_monitor(report),
-        Err(e) => {
-            job.undo();
-            Err(Error::system("cannot make a process", e))
-        }
-        Ok(Fork::Parent(_)) => {
-            let (run_dir, entry) = leave_to_monitor(job, report)?;
-            let mut bytes = Vec::new();
-            File::from(answer)
-                .read_to_end(&mut bytes)
-                .map_err(|e| Error::system("cannot hear from the monitor", e))?;
-            match serde_json::from_slice::<Option<Failure>>(&bytes) {
-                Ok(Some(failure)) => Err(failure.into_error(&command, &directory)),
-                Ok(None) => entry.load()?.ok_or_else(|| vanished(&entry)),
-                // It was killed before it could say anything.
-                Err(_) => without_answer(run_dir, &entry),
-            }
-        }
-    }
-}
-
-/// In the launcher: closes its copies of the locks, so that they are the monitor's alone.
-fn leave_to_monitor(job: Job<'_>, report: OwnedFd) -> Result<(&RunDir, Entry)> {
+    // The monitor's copies of the locks are to be the only ones.
     drop(report);
-    let Job { run_dir, entry, plan, .. } = job;
+    let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = job;
+    drop((life, number, name_lock, creator));
     signals::set_mask(&plan.mask).map_err(|e| Error::system("cannot set up signals", e))?;
-    Ok((run_dir, entry))
+    let mut bytes = Vec::new();
+    File::from(answer)
+        .read_to_end(&mut bytes)
+        .map_err(|e| Error::system("cannot hear from the monitor", e))?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Answer::Started(started)) => {
+            started.complete(&mut record);
+            Ok(record)
+        }
+        Ok(Answer::Failed(failure)) => {
+            Err(failure.into_error(&record.command[0].to_string(), &record.cwd.to_string()))
+        }
+        // It was killed before it could say anything.
+        Err(_) => without_answer(run_dir, &entry),
+    }
 }
 
 /// The monitor was killed. Its process lives, and then there is a record; or there is neither.
@@ -415,10 +408,6 @@ fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
         Some((record, _)) if record.state != State::Initial => Ok(record),
         _ => Err(Error::refused("the monitor was killed before the process was started")),
     }
-}
-
-fn vanished(entry: &Entry) -> Error {
-    Error::refused(format!("the record {} was removed", entry.path(RECORD).display()))
 }
 
 /// Signals that `run` passes on to its command.
@@ -453,7 +442,12 @@ fn in_foreground(mut job: Job<'_>) -> Result<Record> {
     supervisor.record(ended);
     drop(life);
     signals::set_mask(&mask).map_err(failed)?;
-    entry.load()?.ok_or_else(|| vanished(&entry))
+    entry.load()?.ok_or_else(|| {
+        Error::refused(format!(
+            "the record {} was removed while the process ran",
+            entry.path(RECORD).display()
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
-use super::error::{Error, Result};
+use super::error::Result;
 use super::id::Id;
 use super::recover;
 use super::rundir::RunDir;
@@ -155,7 +155,7 @@ impl Number {
         };
         if recorded {
             self.value = number;
-            self.write(number).map_err(|e| Error::system("cannot write the number of children", e))
+            Ok(self.write(number).map_err(|e| FileError::new("write", ledger.dir.path().join(COUNT), e))?)
         } else {
             optional(ledger.dir.unlink(number.to_string()))?;
             Ok(())

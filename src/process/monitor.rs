@@ -17,6 +17,7 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags};
+use serde::{Deserialize, Serialize};
 
 use crate::os::process::{self, Ended, Which};
 use crate::os::signals::{Received, SignalFd};
@@ -27,15 +28,58 @@ use super::ending::{self, Outcome};
 use super::entry::{ENVIRONMENT, Entry, RECORD, STARTING};
 use super::error::Result;
 use super::family::Creator;
+use super::identity::Identity;
 use super::ledger::Number;
 use super::names::Shelf;
-use super::record::{Action, EndedBy, Record, State, Witness};
+use super::record::{Action, EndedBy, Monitor, Record, State, Witness};
 use super::retention;
 use super::rundir::RunDir;
 use super::time::Moment;
 
 /// What `ps` shows of a monitor, before the id and the name of its process.
 pub const TITLE: &str = "procctl: monitor of ";
+
+/// What a monitor tells the launcher.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// The command runs.
+    Started(Box<Started>),
+    /// Nothing is left of the attempt.
+    Failed(Failure),
+}
+
+/// What the launcher does not know of a process that was started.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Started {
+    process: Identity,
+    at: Moment,
+    monitor: Monitor,
+}
+
+impl Answer {
+    fn of(record: &Record, failure: Option<&Failure>) -> Option<Self> {
+        Some(match failure {
+            Some(failure) => Self::Failed(failure.clone()),
+            None => Self::Started(Box::new(Started {
+                process: record.process()?,
+                at: record.started_at?,
+                monitor: record.monitor?,
+            })),
+        })
+    }
+}
+
+impl Started {
+    /// Completes the launcher's copy of the record.
+    pub fn complete(self, record: &mut Record) {
+        record.state = State::Started;
+        record.pid = Some(self.process.pid);
+        record.start_ticks = Some(self.process.start_ticks);
+        record.pidfd_inode = self.process.pidfd_inode;
+        record.started_at = Some(self.at);
+        record.monitor = Some(self.monitor);
+    }
+}
 
 /// A start that has been prepared: everything that can be opened, locked and computed before there is a process.
 #[derive(Debug)]
@@ -66,7 +110,7 @@ impl Job<'_> {
     /// All signals are blocked, and SIGCHLD has its default action.
     pub fn begin(&mut self) -> std::result::Result<i32, Failure> {
         let monitor = process::own_pid();
-        self.record.monitor = Some(super::record::Monitor { pid: monitor });
+        self.record.monitor = Some(Monitor { pid: monitor });
         self.record.state = State::Started;
         let mut failure = None;
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
@@ -89,6 +133,7 @@ impl Job<'_> {
         if started.is_err() {
             self.undo();
         }
+        self.entry.end_start(&self.life);
         if let Some(number) = &self.number {
             number.unlock();
         }
@@ -141,7 +186,8 @@ impl Job<'_> {
                 Err(failure)
             }
         };
-        let answer = serde_json::to_vec(&pid.as_ref().err()).unwrap_or_default();
+        let answer = Answer::of(&self.record, pid.as_ref().err());
+        let answer = serde_json::to_vec(&answer).unwrap_or_default();
         // A launcher that was killed does not read it. The process lives, and its record says so.
         let _ = rustix::io::write(&report, &answer);
         drop(report);

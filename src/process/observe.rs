@@ -40,8 +40,10 @@ pub enum Life {
         /// Whether its monitor lives.
         monitored: bool,
     },
-    /// Ended. The record is final, except for the time in which its end cannot be written or is not known yet.
+    /// Ended, and the record is final.
     Ended,
+    /// Ended, but its monitor could not write that yet, or was killed and nobody has reaped the process yet.
+    Ending,
     /// On another host: not known.
     Elsewhere,
 }
@@ -153,6 +155,8 @@ fn facts_of_started(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<
     if entry.load()?.is_none_or(|now| now.state != State::Started) {
         return Ok(None);
     }
+    // Nobody writes to the FIFO any more: whoever opened it would wait for ever.
+    let _ = ending::settle_sentinel(entry);
     Ok(Some(match (place, found) {
         (Place::OtherNamespace, _) => {
             Facts::Vanished("its monitor is gone, and it was in another PID namespace")
@@ -170,16 +174,17 @@ const RECORDING: Duration = Duration::from_secs(2);
 pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
     let mut waited = false;
     loop {
-        let Some((record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
+        let Some((mut record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
         let life = match facts {
-            Facts::Final | Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ended,
+            Facts::Final => Life::Ended,
+            Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ending,
             Facts::Initial => Life::Initial,
             Facts::OtherHost => Life::Elsewhere,
             Facts::OtherNamespace(_) => Life::Alive { pidfd: None, monitored: true },
             Facts::Monitored { process: Some((pidfd, Stage::Alive)), .. } => {
                 Life::Alive { pidfd: Some(pidfd), monitored: true }
             }
-            Facts::Monitored { .. } if waited => Life::Ended,
+            Facts::Monitored { .. } if waited => Life::Ending,
             Facts::Monitored { watch, .. } => {
                 watch.wait(RECORDING).map_err(|e| Error::system("cannot wait for a monitor", e))?;
                 waited = true;
@@ -192,6 +197,12 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
                 return ended_unseen(run_dir, entry, record, why).map(Some);
             }
         };
+        if matches!(life, Life::Ending) {
+            // Nobody is told that it runs.
+            let outcome = Outcome::Lost("it has ended, and its exit code is not known yet".to_owned());
+            outcome.apply_to(&mut record, &[]);
+            record.witness = None;
+        }
         return Ok(Some(Observed { entry, record, life }));
     }
 }
@@ -214,6 +225,17 @@ pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
         Some(entry) => observe(run_dir, entry),
         None => Ok(None),
     }
+}
+
+/// As [`by_id`], and a start that is under way is waited for. The process itself can be so quick as to ask for its record
+/// before its monitor has let it appear.
+pub fn by_id_when_started(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
+    if let Some(entry) = run_dir.entry(id)?
+        && entry.dir.has(STARTING)
+    {
+        entry.wait_for_start()?;
+    }
+    by_id(run_dir, id)
 }
 
 /// The live managed process with that pid. Its environment or its monitor names it; one that has overwritten its
@@ -252,7 +274,7 @@ fn by_named_id(run_dir: &RunDir, pid: i32) -> Option<Observed> {
         )
     };
     for id in [in_environment(), of_monitor()].into_iter().flatten() {
-        if let Ok(Some(seen)) = by_id(run_dir, &id)
+        if let Ok(Some(seen)) = by_id_when_started(run_dir, &id)
             && seen.is_alive()
             && seen.record.pid == Some(pid)
         {

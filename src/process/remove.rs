@@ -24,11 +24,6 @@ pub fn close(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
             _ => forget(run_dir, entry, record),
         };
     }
-    if !record.is_final() {
-        return Err(Error::refused(format!(
-            "cannot close {id}: it has ended, and its end is not recorded yet"
-        )));
-    }
     forget(run_dir, entry, record)
 }
 

@@ -49,7 +49,7 @@ pub enum Delivered {
 pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
     let id = &seen.record.id;
     match &seen.life {
-        Life::Ended => Ok(Delivered::HadEnded),
+        Life::Ended | Life::Ending => Ok(Delivered::HadEnded),
         Life::Initial => Err(Error::hinted(
             format!("cannot signal {id}: it has not been started"),
             format!("procctl start {id}, or procctl close {id}"),
