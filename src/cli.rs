@@ -47,7 +47,7 @@ pub struct Global {
     /// Whether to use colour
     #[arg(long, value_name = "WHEN", global = true, default_value = "auto")]
     pub color: When,
-    /// Print errors only
+    /// Print no notices, only answers and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
 }

@@ -36,6 +36,7 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
             }
         }
     }
+    resolver.take_broken().into_iter().for_each(&mut failed);
     if let Some(keep) = args.older_than {
         found.retain(|seen| retention::is_overdue(seen, keep));
     }

@@ -17,6 +17,6 @@ pub(super) fn run(session: &Session, args: &Create) -> Outcome {
     }
     let request = launch::request(&args.launch, &args.command, Ground::Back)?;
     let record = domain::create(&session.make_run_dir()?, &request)?;
-    launch::print(session, &record, args.launch.json)?;
+    launch::print(&record, args.launch.json)?;
     Ok(0)
 }

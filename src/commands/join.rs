@@ -22,6 +22,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     };
     let resolver = Resolver::new(&run_dir);
     let found = whom(&run_dir, &resolver, args)?;
+    let broken = report::errors(resolver.take_broken());
     refuse_deadlock(&run_dir, &found)?;
     let mut all = wait::begin(&run_dir, found.into_iter().map(|seen| seen.entry).collect())?;
     let in_time = wait::wait(&run_dir, &mut all, args.any, deadline)?;
@@ -30,7 +31,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     if args.json {
         let records: anyhow::Result<Vec<_>> = over.iter().map(|one| answer::to_value(&one.record)).collect();
         answer::json(&records?.into())?;
-    } else if args.any && !session.is_quiet() {
+    } else if args.any {
         let ids: Vec<&str> = over.iter().map(|one| one.record.id.as_str()).collect();
         if !ids.is_empty() {
             answer::line(&ids.join("\n"))?;
@@ -44,7 +45,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
         let id = failed.map(|one| one.record.id.to_string()).unwrap_or_default();
         report::lines(&format!("the exit code of {id} is lost: {why}"), None);
     }
-    Ok(failed.map_or(0, |one| exit::status_of(&one.record)))
+    Ok(failed.map_or(broken, |one| exit::status_of(&one.record)))
 }
 
 fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Observed>> {

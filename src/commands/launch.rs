@@ -77,9 +77,9 @@ pub(super) fn check_command(
 }
 
 /// Prints the id of a process, or its record.
-pub(super) fn print(session: &Session, record: &Record, json: bool) -> anyhow::Result<()> {
+pub(super) fn print(record: &Record, json: bool) -> anyhow::Result<()> {
     if json {
         return answer::json(&answer::to_value(record)?);
     }
-    if session.is_quiet() { Ok(()) } else { answer::line(record.id.as_str()) }
+    answer::line(record.id.as_str())
 }

@@ -13,6 +13,11 @@ pub(super) fn error(error: &anyhow::Error) -> u8 {
     known.map_or(status::FAILED, Error::status)
 }
 
+/// Prints several. Returns the exit status they mean: 0 if there are none.
+pub(super) fn errors(errors: Vec<Error>) -> u8 {
+    errors.into_iter().fold(0, |_, e| error(&e.into()))
+}
+
 /// Prints a line `procctl: …`, and one with a hint.
 pub(super) fn lines(what: &str, hint: Option<&str>) {
     let mut text = format!("procctl: {}\n", escape::text(what));

@@ -70,6 +70,7 @@ fn whom(run_dir: &RunDir, targets: &Targets, failures: &mut Failures) -> Result<
     let mut found: Vec<Observed> = Vec::new();
     if targets.all {
         found = resolver.all_live()?;
+        resolver.take_broken().into_iter().for_each(|e| failures.add(e));
         // The caller itself, and those it runs inside of, come last: the others would not be signalled any more.
         let above = family::os_ancestors();
         found.sort_by_key(|seen| seen.record.pid.is_some_and(|pid| above.contains(&pid)));
@@ -85,6 +86,7 @@ fn whom(run_dir: &RunDir, targets: &Targets, failures: &mut Failures) -> Result<
             Err(e) => failures.add(e),
         }
     }
+    resolver.take_broken().into_iter().for_each(|e| failures.add(e));
     Ok(found)
 }
 

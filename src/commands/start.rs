@@ -20,7 +20,7 @@ pub(super) fn run(session: &Session, args: &Start) -> Outcome {
         (true, false) => {
             let request = launch::request(&args.launch, &args.command, Ground::Back)?;
             let record = domain::start(&session.make_run_dir()?, &request)?;
-            launch::print(session, &record, args.launch.json)?;
+            launch::print(&record, args.launch.json)?;
             Ok(0)
         }
         (false, true) if !args.launch.is_given() => start_recorded(session, args),
@@ -50,7 +50,7 @@ fn start_recorded(session: &Session, args: &Start) -> Outcome {
     let mut exit = 0;
     for seen in found {
         match domain::start_recorded(&run_dir, seen.entry) {
-            Ok(record) => launch::print(session, &record, args.launch.json)?,
+            Ok(record) => launch::print(&record, args.launch.json)?,
             // The others are started all the same.
             Err(e) => {
                 exit = if exit == 0 {

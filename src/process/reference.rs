@@ -1,6 +1,6 @@
 //! How a command names processes: an id, a unique prefix of one, a name, a pid, `@self`, `@parent`.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 
 use super::error::{Error, Result};
@@ -34,12 +34,27 @@ pub enum Purpose {
 pub struct Resolver<'a> {
     run_dir: &'a RunDir,
     caller: OnceCell<Option<Creator>>,
+    /// Records that could not be used and were passed over.
+    broken: RefCell<Vec<Error>>,
 }
 
 impl<'a> Resolver<'a> {
     /// For this caller.
     pub fn new(run_dir: &'a RunDir) -> Self {
-        Self { run_dir, caller: OnceCell::new() }
+        Self { run_dir, caller: OnceCell::new(), broken: RefCell::default() }
+    }
+
+    /// The errors of records that were passed over: one that is broken stops nobody from working on the others.
+    pub fn take_broken(&self) -> Vec<Error> {
+        self.broken.take()
+    }
+
+    /// The process with that id. One whose record is broken is noted and passed over.
+    fn usable(&self, id: &Id) -> Option<Observed> {
+        observe::by_id(self.run_dir, id).unwrap_or_else(|e| {
+            self.broken.borrow_mut().push(e);
+            None
+        })
     }
 
     /// Who the caller is, found out when it is first asked.
@@ -107,6 +122,10 @@ impl<'a> Resolver<'a> {
                 Some(seen) => Ok(vec![seen]),
                 None => Err(unknown(&format!("no live process with pid {pid} was started by procctl"))),
             };
+        }
+        // The only bearer of the name may be one whose record is broken.
+        if let Some(broken) = self.broken.borrow_mut().pop() {
+            return Err(broken);
         }
         Err(unknown(&format!("no process '{}'", reference.escape_debug())))
     }
@@ -191,7 +210,7 @@ impl<'a> Resolver<'a> {
         }
         let mut children = Vec::new();
         for id in ledger.children()? {
-            children.extend(observe::by_id(self.run_dir, &id)?);
+            children.extend(self.usable(&id));
         }
         Ok(Some(children))
     }
@@ -208,11 +227,7 @@ impl<'a> Resolver<'a> {
         let mut found = Vec::new();
         for tag in tags {
             // A record that cannot be read does not stop a command from working on the others.
-            if let Ok(Some(seen)) = observe::by_id(self.run_dir, &tag.id)
-                && seen.is_alive()
-            {
-                found.push(seen);
-            }
+            found.extend(self.usable(&tag.id).filter(Observed::is_alive));
         }
         Ok(found)
     }
@@ -238,7 +253,7 @@ impl Bearers<'_> {
                 if known || !wanted(&tag) {
                     continue;
                 }
-                let Some(seen) = observe::by_id(self.resolver.run_dir, &tag.id)? else { continue };
+                let Some(seen) = self.resolver.usable(&tag.id) else { continue };
                 // An entry may lag behind its record.
                 if seen.record.name == self.name && keep(&seen) {
                     found.push(seen);
@@ -275,7 +290,7 @@ impl Bearers<'_> {
         }
         tags.sort_by_key(|tag| std::cmp::Reverse(tag.stopped));
         for tag in tags {
-            if let Some(seen) = observe::by_id(self.resolver.run_dir, &tag.id)?
+            if let Some(seen) = self.resolver.usable(&tag.id)
                 && seen.record.name == self.name
             {
                 return Ok(Some(seen));
