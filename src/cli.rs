@@ -111,7 +111,7 @@ pub struct Launch {
     #[arg(long)]
     pub unique: bool,
     /// The parent, instead of the caller [env: PROCCTL_PARENT]
-    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), allow_negative_numbers = true)]
+    #[arg(long, value_name = "PID", value_parser = parse_pid, allow_hyphen_values = true)]
     pub parent: Option<i32>,
     /// Working directory
     #[arg(short = 'C', long, value_name = "DIR")]
@@ -132,7 +132,7 @@ pub struct Launch {
     #[arg(long, value_name = "WHERE")]
     pub stderr: Option<OsString>,
     /// Leave this open descriptor of the caller open in the process; repeatable
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_descriptor, allow_hyphen_values = true)]
     pub fd: Vec<i32>,
     /// Take the authkey from a file instead of the parent
     #[arg(long, value_name = "FILE")]
@@ -338,7 +338,7 @@ pub struct Logs {
     #[arg(short, long)]
     pub follow: bool,
     /// Only the last lines
-    #[arg(short = 'n', long, value_name = "LINES")]
+    #[arg(short = 'n', long, value_name = "LINES", value_parser = parse_lines, allow_hyphen_values = true)]
     pub lines: Option<usize>,
 }
 
@@ -377,6 +377,21 @@ pub struct Close {
 
 fn parse_name(text: &str) -> Result<String, String> {
     name::check(text).map(|()| text.to_owned())
+}
+
+fn parse_pid(text: &str) -> Result<i32, String> {
+    let pid = text.parse().ok().filter(|&pid| pid > 0);
+    pid.ok_or_else(|| format!("'{}' is no pid", text.escape_debug()))
+}
+
+fn parse_descriptor(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|&number| number >= 0);
+    number
+        .ok_or_else(|| format!("'{}' is no descriptor: write the number of an open one", text.escape_debug()))
+}
+
+fn parse_lines(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("'{}' is no number of lines", text.escape_debug()))
 }
 
 /// Names and ids are UTF-8.

@@ -20,26 +20,28 @@ pub(super) fn answer(error: &Error) -> u8 {
         }
         _ => {
             let (what, hint) = in_our_form(&error.render().to_string());
-            report::lines(&what, Some(&hint));
+            report::lines(&what, hint.as_deref());
             status::FAILED
         }
     }
 }
 
 /// clap's text: `error: what`, further lines (indented lists, tips), usage, a pointer to help. One line and a hint are
-/// made of it.
-fn in_our_form(text: &str) -> (String, String) {
+/// made of it. Our own parsers say what is wrong with a value better than "invalid value" does.
+fn in_our_form(text: &str) -> (String, Option<String>) {
     let paragraph = text.split("\n\n").next().unwrap_or_default();
     let lines: Vec<&str> = paragraph.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let what = lines.join(" ").trim_start_matches("error: ").to_owned();
-    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    let what = match what.strip_prefix("invalid value ").and_then(|rest| rest.split_once("' for '")) {
+        Some((_, rest)) => match rest.split_once("': ") {
+            Some((option, why)) => format!("{}: {why}", option.split(' ').next().unwrap_or(option)),
+            None => what,
+        },
+        None => what,
+    };
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")).map(str::to_owned);
     let usage =
         text.lines().skip_while(|line| !line.starts_with("Usage: ")).take_while(|line| !line.is_empty());
     let usage = usage.map(|line| line.trim().trim_start_matches("Usage: ")).collect::<Vec<_>>().join(", or ");
-    let hint = match (tip, usage.as_str()) {
-        (Some(tip), _) => tip.to_owned(),
-        (None, "") => "procctl --help".to_owned(),
-        (None, usage) => usage.to_owned(),
-    };
-    (what, hint)
+    (what, tip.or((!usage.is_empty()).then_some(usage)))
 }

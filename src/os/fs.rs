@@ -249,10 +249,17 @@ impl Dir {
     pub fn remove_flat(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
         let Some(dir) = optional(self.open_dir(name))? else { return Ok(()) };
-        for entry in dir.list()? {
-            optional(dir.unlink(&entry))?;
+        // Somebody who has it open may make a last file meanwhile.
+        let mut tries = 10;
+        loop {
+            for entry in dir.list()? {
+                optional(dir.unlink(&entry))?;
+            }
+            match optional(self.rmdir(name)) {
+                Err(e) if e.source.kind() == io::ErrorKind::DirectoryNotEmpty && tries > 0 => tries -= 1,
+                done => return done.map(drop),
+            }
         }
-        optional(self.rmdir(name)).map(drop)
     }
 
     /// Metadata of `name`, not following a symlink.

@@ -13,11 +13,9 @@ pub fn block_all() -> io::Result<SigSet> {
     Ok(old)
 }
 
-/// Blocks these besides what is blocked already, and returns the mask there was.
-pub fn block(signals: &[Signal]) -> io::Result<SigSet> {
-    let mut old = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&signals.iter().copied().collect()), Some(&mut old))?;
-    Ok(old)
+/// A mask that blocks these besides.
+pub fn union(mask: &SigSet, signals: &[Signal]) -> SigSet {
+    mask.iter().chain(signals.iter().copied()).collect()
 }
 
 /// Sets the mask.

@@ -64,9 +64,12 @@ impl Entry {
         self.load_as(RECORD)
     }
 
-    /// Reads the record of a start that is under way or was cut off.
+    /// Reads the record of a start that was cut off. It is whole before the exec: one that cannot be read is as none.
     pub fn load_starting(&self) -> Result<Option<Record>> {
-        self.load_as(STARTING)
+        match self.load_as(STARTING) {
+            Err(Error::Refused { .. }) => Ok(None),
+            other => other,
+        }
     }
 
     fn load_as(&self, file: &str) -> Result<Option<Record>> {

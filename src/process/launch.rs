@@ -426,9 +426,9 @@ fn in_foreground(mut job: Job<'_>) -> Result<Record> {
     let mut waited_for = FORWARDED.to_vec();
     waited_for.push(Signal::SIGCHLD);
     let failed = |e| Error::system("cannot wait for the process", e);
-    // Stop signals and the rest act on procctl as on any program, so that ^Z and fg work.
-    signals::set_mask(&mask).map_err(failed)?;
-    signals::block(&waited_for).map_err(failed)?;
+    // Stop signals and the rest act on procctl as on any program, so that ^Z and fg work. Those that are forwarded have
+    // been blocked since before there was a process, and none is lost.
+    signals::set_mask(&signals::union(&mask, &waited_for)).map_err(failed)?;
     let signals = SignalFd::new(&waited_for).map_err(failed)?;
     let Job { run_dir, entry, record, plan, life, creator, .. } = job;
     drop(plan);
@@ -442,6 +442,8 @@ fn in_foreground(mut job: Job<'_>) -> Result<Record> {
     });
     supervisor.record(ended);
     drop(life);
+    // What came for a command that had just ended goes nowhere.
+    while signals.next().is_ok_and(|received| received.is_some()) {}
     signals::set_mask(&mask).map_err(failed)?;
     entry.load()?.ok_or_else(|| {
         Error::refused(format!(

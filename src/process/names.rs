@@ -141,6 +141,12 @@ impl<'a> Names<'a> {
         Ok(())
     }
 
+    /// Takes an entry off a shelf.
+    pub fn drop_tag(self, shelf: Shelf, tag: &Tag) -> Result<()> {
+        optional(self.root.unlink(tag.path(shelf)))?;
+        Ok(())
+    }
+
     /// The shelf on which a process is to be found by its record.
     pub fn shelf_of(self, record: &Record) -> Shelf {
         match record.state {

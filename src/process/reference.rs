@@ -57,6 +57,16 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    /// The process of an entry of the index. An entry without a directory is a leftover: the directory was made first.
+    fn usable_tag(&self, shelf: Shelf, tag: &Tag) -> Result<Option<Observed>> {
+        let seen = self.usable(&tag.id);
+        if seen.is_none() && self.run_dir.entry(&tag.id)?.is_none() {
+            // In a directory that can only be read it stays.
+            let _ = self.run_dir.names().drop_tag(shelf, tag);
+        }
+        Ok(seen)
+    }
+
     /// Who the caller is, found out when it is first asked.
     pub fn caller(&self) -> Result<Option<&Creator>> {
         if self.caller.get().is_none() {
@@ -227,7 +237,7 @@ impl<'a> Resolver<'a> {
         let mut found = Vec::new();
         for tag in tags {
             // A record that cannot be read does not stop a command from working on the others.
-            found.extend(self.usable(&tag.id).filter(Observed::is_alive));
+            found.extend(self.usable_tag(Shelf::Live, &tag)?.filter(Observed::is_alive));
         }
         Ok(found)
     }
@@ -253,7 +263,7 @@ impl Bearers<'_> {
                 if known || !wanted(&tag) {
                     continue;
                 }
-                let Some(seen) = self.resolver.usable(&tag.id) else { continue };
+                let Some(seen) = self.resolver.usable_tag(shelf, &tag)? else { continue };
                 // An entry may lag behind its record.
                 if seen.record.name == self.name && keep(&seen) {
                     found.push(seen);

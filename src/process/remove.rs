@@ -24,7 +24,13 @@ pub fn close(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
             _ => forget(run_dir, entry, record),
         };
     }
-    forget(run_dir, entry, record)
+    // The record is final a moment before its monitor has settled the rest.
+    match entry.lock_for_writing() {
+        // Somebody else closed it.
+        Err(Error::File(e)) if e.is_not_found() => Ok(()),
+        Err(e) => Err(e),
+        Ok(_lock) => forget(run_dir, entry, record),
+    }
 }
 
 /// Forgets a process that is not alive.

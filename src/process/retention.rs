@@ -1,10 +1,13 @@
 //! Forgetting records that are overdue, now and then.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::error::Result;
+use super::id::Id;
+use super::names::Shelf;
 use super::observe::{self, Observed};
 use super::record::State;
+use super::recover;
 use super::remove;
 use super::rundir::RunDir;
 use super::time::{self, Moment};
@@ -38,7 +41,7 @@ pub fn clear_now_and_then(run_dir: &RunDir) {
 fn is_due(run_dir: &RunDir) -> bool {
     match run_dir.root.stat(STAMP) {
         Ok(stamp) => {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let then = Duration::from_secs(u64::try_from(stamp.st_mtime).unwrap_or(0));
             // A stamp from the future (a clock that was set back) is overdue as well.
             let due = now.checked_sub(then).is_none_or(|age| age >= EVERY);
@@ -50,14 +53,36 @@ fn is_due(run_dir: &RunDir) -> bool {
     }
 }
 
-/// Forgets every process that ended longer ago than that, and what starts that were cut off have left.
+/// Forgets every process that ended longer ago than that, and what was left by starts that were cut off.
 fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
     for id in run_dir.all_ids()? {
-        // One that cannot be read does not stop the others.
-        let Ok(Some(seen)) = observe::by_id(run_dir, &id) else { continue };
-        if is_overdue(&seen, keep) {
-            let _ = remove::forget(run_dir, &seen.entry, &seen.record);
+        let Some(entry) = run_dir.entry(&id)? else { continue };
+        match observe::observe(run_dir, entry) {
+            Ok(Some(seen)) if is_overdue(&seen, keep) => {
+                drop(remove::close(run_dir, &seen.entry, &seen.record))
+            }
+            Ok(None) => drop(clear_leftover(run_dir, &id)),
+            // One that cannot be read does not stop the others.
+            Ok(Some(_)) | Err(_) => {}
         }
+    }
+    for shelf in Shelf::ALL {
+        for tag in run_dir.names().all(shelf)? {
+            if run_dir.entry(&tag.id)?.is_none() {
+                run_dir.names().drop_tag(shelf, &tag)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Clears a directory without a record, unless it is so young that its launcher may be at work.
+fn clear_leftover(run_dir: &RunDir, id: &Id) -> Result<()> {
+    let Some(entry) = run_dir.entry(id)? else { return Ok(()) };
+    let made = Duration::from_secs(u64::try_from(entry.dir.metadata()?.st_mtime).unwrap_or(0));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if now.saturating_sub(made) >= EVERY {
+        recover::is_recorded(run_dir, &entry)?;
     }
     Ok(())
 }

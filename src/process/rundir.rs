@@ -87,7 +87,7 @@ impl RunDir {
         if is.st_mode & 0o077 != 0 {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
-                &format!("chmod 700 {}", path.display()),
+                &format!("choose another one; or, if it is for procctl alone, chmod 700 {}", path.display()),
             );
         }
         if let Some((link, place)) = symlink_in_public_place(&path) {
