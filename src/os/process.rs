@@ -247,9 +247,9 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
     Ok(Some(Ended { pid, status, usage: usage_of(&usage) }))
 }
 
-/// Reaps a child that has ended: its pid is free from now on.
+/// Reaps a child that has ended, or is about to: its pid is free from now on.
 pub fn reap(pid: i32) -> io::Result<()> {
-    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), Some(nix::sys::wait::WaitPidFlag::WNOHANG))?;
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None)?;
     Ok(())
 }
 
@@ -262,7 +262,7 @@ pub fn signal_child(pid: i32, signal: i32) {
 /// Kills a child and reaps it.
 pub fn end_child(pid: i32) {
     signal_child(pid, libc::SIGKILL);
-    let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None);
+    let _ = reap(pid);
 }
 
 /// Waits until some child has ended, and leaves it a zombie.
@@ -308,7 +308,7 @@ mod tests {
         let mask = crate::os::signals::block_all().expect("mask");
         let pid = spawn(&mut || 7).expect("spawn");
         crate::os::signals::set_mask(&mask).expect("mask");
-        // CLONE_VFORK: it has ended by now.
+        wait_for_any_child();
         for _ in 0..2 {
             let ended = peek_ended(Which::Pid(pid)).expect("waitid").expect("ended");
             assert_eq!((ended.pid, ended.status), (pid, Status::Exited(7)));

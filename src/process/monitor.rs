@@ -121,7 +121,7 @@ impl Job<'_> {
         let started = match (spawned, failure) {
             (Err(e), _) => Err(Failure::Fork(e.raw_os_error().unwrap_or(libc::EAGAIN))),
             (Ok(pid), Some(failure)) => {
-                // It has ended already.
+                // It has left this memory, and ends.
                 let _ = process::reap(pid);
                 Err(failure)
             }

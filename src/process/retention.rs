@@ -59,7 +59,7 @@ fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
         let Some(entry) = run_dir.entry(&id)? else { continue };
         match observe::observe(run_dir, entry) {
             Ok(Some(seen)) if is_overdue(&seen, keep) => {
-                drop(remove::close(run_dir, &seen.entry, &seen.record))
+                drop(remove::close(run_dir, &seen.entry, &seen.record));
             }
             Ok(None) => drop(clear_leftover(run_dir, &id)),
             // One that cannot be read does not stop the others.
