@@ -24,7 +24,7 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
     if args.targets.all {
         for id in run_dir.all_ids()? {
             match observe::by_id(&run_dir, &id) {
-                Ok(seen) => found.extend(seen.filter(Observed::is_over)),
+                Ok(seen) => found.extend(seen.filter(Observed::is_over).map(Observed::released)),
                 Err(e) => failed(e),
             }
         }

@@ -5,7 +5,7 @@ use crate::cli::Join;
 use crate::process::error::{Error, Result, status};
 use crate::process::family;
 use crate::process::names::Shelf;
-use crate::process::observe::{Life, Observed};
+use crate::process::observe::{self, Life, Observed, Pin};
 use crate::process::reference::{Purpose, Resolver};
 use crate::process::rundir::RunDir;
 use crate::process::time::Deadline;
@@ -24,8 +24,9 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     let found = whom(&run_dir, &resolver, args)?;
     let broken = report::errors(resolver.take_broken());
     refuse_deadlock(&run_dir, &found)?;
-    let mut all = wait::begin(&run_dir, found.into_iter().map(|seen| seen.entry).collect())?;
-    let in_time = wait::wait(&run_dir, &mut all, args.any, deadline)?;
+    let entries = found.into_iter().map(|seen| seen.entry).collect();
+    let wait = if args.any { wait::for_any } else { wait::for_all };
+    let (all, in_time) = wait(&run_dir, entries, deadline)?;
     let over: Vec<&Waiting> = all.iter().filter(|one| one.is_over()).collect();
     note_joined(&run_dir, &resolver, &over);
     if args.json {
@@ -52,9 +53,11 @@ fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Ob
     if args.all {
         let mut found = Vec::new();
         for id in run_dir.all_ids()? {
-            match crate::process::observe::by_id(run_dir, &id) {
+            match observe::by_id(run_dir, &id) {
                 // What cannot be waited for is no reason not to wait for the others.
-                Ok(Some(seen)) if !matches!(seen.life, Life::Initial | Life::Elsewhere) => found.push(seen),
+                Ok(Some(seen)) if !matches!(seen.life, Life::Initial | Life::Elsewhere) => {
+                    found.push(seen.released());
+                }
                 Ok(_) => {}
                 Err(e) => drop(report::error(&e.into())),
             }
@@ -101,7 +104,7 @@ fn refuse_deadlock(run_dir: &RunDir, found: &[Observed]) -> Result<()> {
     for seen in alive {
         let record = &seen.record;
         let is_above = record.pid.is_some_and(|pid| above.contains(&pid))
-            && matches!(seen.life, Life::Alive { pidfd: Some(_), .. });
+            && !matches!(seen.life, Life::Alive { pin: Pin::OutOfReach, .. });
         if line.contains(&record.id) || is_above {
             return Err(Error::refused(format!(
                 "cannot join {} ({}): procctl runs inside of it, and it would wait for ever",

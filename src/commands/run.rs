@@ -3,7 +3,6 @@
 use super::launch::{self, Ground};
 use super::{Outcome, Session, answer, exit, report};
 use crate::cli::Run;
-use crate::os::fd;
 use crate::process::error::Result;
 use crate::process::launch as domain;
 use crate::process::ledger::Ledger;
@@ -30,17 +29,19 @@ pub(super) fn run(session: &Session, args: &Run) -> Outcome {
 
 /// Like a Python program at its end: terminates its daemonic children, joins the others.
 fn end_family(run_dir: &RunDir, record: &Record) -> Result<()> {
-    fd::raise_limit();
     let Some(ledger) = Ledger::open(run_dir, record.id.as_str())? else { return Ok(()) };
     let mut live = Vec::new();
     for id in ledger.children()? {
-        live.extend(observe::by_id(run_dir, &id)?.filter(Observed::is_alive));
+        // One whose record is broken stops nobody from ending the others.
+        if let Ok(Some(child)) = observe::by_id(run_dir, &id) {
+            live.extend(Some(child.released()).filter(Observed::is_alive));
+        }
     }
     for child in live.iter().filter(|child| child.record.daemon) {
         // Its own monitor does so as well.
         signal::send(child, Order::TERMINATE)?;
     }
     let entries = live.into_iter().map(|child| child.entry).collect();
-    wait::wait(run_dir, &mut wait::begin(run_dir, entries)?, false, Deadline::NEVER)?;
+    wait::for_all(run_dir, entries, Deadline::NEVER)?;
     Ok(())
 }

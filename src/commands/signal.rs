@@ -118,16 +118,17 @@ fn wait_for(
     entries: Vec<crate::process::entry::Entry>,
     kill_at: Option<Deadline>,
 ) -> Result<()> {
-    let mut all = wait::begin(run_dir, entries)?;
-    let in_time = wait::wait(run_dir, &mut all, false, kill_at.unwrap_or(Deadline::NEVER))?;
-    if !in_time {
-        for one in all.iter().filter(|one| !one.is_over()) {
-            if let Some(seen) = observe::by_id(run_dir, &one.record.id)? {
-                signal::send(&seen, Order::KILL)?;
-            }
-        }
-        wait::wait(run_dir, &mut all, false, Deadline::NEVER)?;
+    let (all, in_time) = wait::for_all(run_dir, entries, kill_at.unwrap_or(Deadline::NEVER))?;
+    if in_time {
+        return Ok(());
     }
+    let left: Vec<_> = all.into_iter().filter(|one| !one.is_over()).map(|one| one.entry).collect();
+    for entry in &left {
+        if let Some(seen) = observe::by_id(run_dir, &entry.id)? {
+            signal::send(&seen, Order::KILL)?;
+        }
+    }
+    wait::for_all(run_dir, left, Deadline::NEVER)?;
     Ok(())
 }
 

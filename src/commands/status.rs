@@ -73,7 +73,7 @@ fn collect_named(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Status) -> Re
     let mut found = Found::default();
     for id in run_dir.all_ids()? {
         match observe::by_id(run_dir, &id) {
-            Ok(seen) => found.processes.extend(seen),
+            Ok(seen) => found.processes.extend(seen.map(Observed::released)),
             Err(e) => found.broken.push((id.to_string(), crate::process::child::message(&e))),
         }
     }

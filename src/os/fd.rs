@@ -110,11 +110,12 @@ fn all() -> io::Result<Vec<RawFd>> {
     Ok(found)
 }
 
-/// Raises the number of descriptors that this process may open to the hard limit.
-pub fn raise_limit() {
+/// Raises the number of descriptors that this process may open to the hard limit, and returns it.
+pub fn raise_limit() -> usize {
     let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;
         let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, limit);
     }
+    limit.maximum.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(1 << 20)
 }

@@ -3,12 +3,14 @@
 //! Every access goes through a [`Dir`], an open descriptor: a directory that is renamed, or replaced by a symlink,
 //! between two steps cannot lead a later step elsewhere. Errors carry what was tried and the path.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat};
 
@@ -62,14 +64,17 @@ pub fn optional<T>(result: Result<T>) -> Result<Option<T>> {
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const PRIVATE_DIR: Mode = Mode::RWXU;
 
-/// An open directory and the path it was opened by (the path is for messages only).
-#[derive(Debug)]
+/// An open directory, or one below it that is reached through it. (The path is for messages only.)
+#[derive(Clone, Debug)]
 pub struct Dir {
-    fd: OwnedFd,
+    fd: Rc<OwnedFd>,
+    /// From the open directory; empty: that itself.
+    below: PathBuf,
     path: PathBuf,
 }
 
 impl AsFd for Dir {
+    /// The open directory.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
@@ -81,7 +86,14 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
             .map_err(|e| FileError::new("open", path, e))?;
-        Ok(Self { fd, path: path.to_owned() })
+        Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: path.to_owned() })
+    }
+
+    /// A directory below this one, reached through the same descriptor. It need not be there.
+    #[must_use]
+    pub fn below(&self, name: impl AsRef<Path>) -> Self {
+        let name = name.as_ref();
+        Self { fd: Rc::clone(&self.fd), below: self.below.join(name), path: self.path.join(name) }
     }
 
     /// Opens a directory below this one; a symlink at its end is refused.
@@ -89,17 +101,27 @@ impl Dir {
         let name = name.as_ref();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = self.openat(name, flags)?;
-        Ok(Self { fd, path: self.path.join(name) })
+        Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: self.path.join(name) })
     }
 
-    /// The path it was opened by.
+    /// The path it is known by.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
+    /// From the open directory to what has that name here.
+    fn at<'a>(&self, name: &'a Path) -> Cow<'a, Path> {
+        if self.below.as_os_str().is_empty() { name.into() } else { self.below.join(name).into() }
+    }
+
     /// Metadata of the directory itself.
     pub fn metadata(&self) -> Result<Stat> {
-        rustix::fs::fstat(&self.fd).map_err(|e| FileError::new("look at", &self.path, e))
+        let itself = if self.below.as_os_str().is_empty() {
+            rustix::fs::fstat(&self.fd)
+        } else {
+            rustix::fs::statat(&self.fd, &self.below, AtFlags::SYMLINK_NOFOLLOW)
+        };
+        itself.map_err(|e| FileError::new("look at", &self.path, e))
     }
 
     fn error(&self, what: &'static str, name: &Path, source: impl Into<io::Error>) -> FileError {
@@ -108,7 +130,8 @@ impl Dir {
 
     fn openat(&self, name: &Path, flags: OFlags) -> Result<OwnedFd> {
         let what = if flags.contains(OFlags::CREATE) { "create" } else { "open" };
-        rustix::fs::openat(&self.fd, name, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, PRIVATE_FILE)
+        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        rustix::fs::openat(&self.fd, &*self.at(name), flags, PRIVATE_FILE)
             .map_err(|e| self.error(what, name, e))
     }
 
@@ -180,14 +203,14 @@ impl Dir {
     /// Makes a FIFO, mode 0600.
     pub fn mkfifo(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::mknodat(&self.fd, name, FileType::Fifo, PRIVATE_FILE, 0)
+        rustix::fs::mknodat(&self.fd, &*self.at(name), FileType::Fifo, PRIVATE_FILE, 0)
             .map_err(|e| self.error("create", name, e))
     }
 
     /// Makes a directory, mode 0700.
     pub fn mkdir(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::mkdirat(&self.fd, name, PRIVATE_DIR).map_err(|e| self.error("create", name, e))
+        rustix::fs::mkdirat(&self.fd, &*self.at(name), PRIVATE_DIR).map_err(|e| self.error("create", name, e))
     }
 
     /// Makes a directory and those above it, below this one; one that is there already is fine.
@@ -209,40 +232,43 @@ impl Dir {
     /// Makes a symlink `name` that says `target`.
     pub fn symlink(&self, name: impl AsRef<Path>, target: &str) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::symlinkat(target, &self.fd, name).map_err(|e| self.error("create", name, e))
+        rustix::fs::symlinkat(target, &self.fd, &*self.at(name)).map_err(|e| self.error("create", name, e))
     }
 
     /// What the symlink `name` says.
     pub fn readlink(&self, name: impl AsRef<Path>) -> Result<OsString> {
         let name = name.as_ref();
-        let target =
-            rustix::fs::readlinkat(&self.fd, name, Vec::new()).map_err(|e| self.error("read", name, e))?;
+        let target = rustix::fs::readlinkat(&self.fd, &*self.at(name), Vec::new())
+            .map_err(|e| self.error("read", name, e))?;
         Ok(OsStr::from_bytes(target.as_bytes()).to_owned())
     }
 
     /// Makes `name` in `to` a second name of the file `old` here.
     pub fn link(&self, old: impl AsRef<Path>, to: &Dir, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::linkat(&self.fd, old.as_ref(), &to.fd, name, AtFlags::empty())
+        rustix::fs::linkat(&self.fd, &*self.at(old.as_ref()), &to.fd, &*to.at(name), AtFlags::empty())
             .map_err(|e| to.error("create", name, e))
     }
 
     /// Renames within this directory's reach, replacing what has the new name.
     pub fn rename(&self, old: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<()> {
         let (old, new) = (old.as_ref(), new.as_ref());
-        rustix::fs::renameat(&self.fd, old, &self.fd, new).map_err(|e| self.error("rename", old, e))
+        rustix::fs::renameat(&self.fd, &*self.at(old), &self.fd, &*self.at(new))
+            .map_err(|e| self.error("rename", old, e))
     }
 
     /// Removes a file.
     pub fn unlink(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()).map_err(|e| self.error("remove", name, e))
+        rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::empty())
+            .map_err(|e| self.error("remove", name, e))
     }
 
     /// Removes an empty directory.
     pub fn rmdir(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR).map_err(|e| self.error("remove", name, e))
+        rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::REMOVEDIR)
+            .map_err(|e| self.error("remove", name, e))
     }
 
     /// Removes a directory whose entries are plain files, and those files.
@@ -265,7 +291,7 @@ impl Dir {
     /// Metadata of `name`, not following a symlink.
     pub fn stat(&self, name: impl AsRef<Path>) -> Result<Stat> {
         let name = name.as_ref();
-        rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)
+        rustix::fs::statat(&self.fd, &*self.at(name), AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|e| self.error("look at", name, e))
     }
 
@@ -279,7 +305,7 @@ impl Dir {
         let name = name.as_ref();
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
-        rustix::fs::utimensat(&self.fd, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+        rustix::fs::utimensat(&self.fd, &*self.at(name), &times, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|e| self.error("touch", name, e))
     }
 
@@ -288,7 +314,8 @@ impl Dir {
         let failed = |e: rustix::io::Errno| FileError::new("list", &self.path, e);
         // A descriptor of its own: the position in a directory belongs to the open file, and this one is kept.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).map_err(failed)?;
+        let fd =
+            rustix::fs::openat(&self.fd, &*self.at(Path::new(".")), flags, Mode::empty()).map_err(failed)?;
         let mut names = Vec::new();
         let mut buffer = Vec::with_capacity(32 * 1024);
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());

@@ -44,7 +44,7 @@ const LIFE: u8 = 0;
 const WRITE: u8 = 1;
 const HOLD: u8 = 2;
 
-/// An open directory of one process.
+/// The directory of one process, reached through the run directory: it takes no descriptor of its own.
 #[derive(Debug)]
 pub struct Entry {
     /// The process's id, which is the directory's name.

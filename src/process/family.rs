@@ -8,7 +8,7 @@ use crate::os::process;
 use super::error::{Error, Result};
 use super::id::Id;
 use super::identity::Identity;
-use super::observe::{self, Life};
+use super::observe::{self, Life, Pin};
 use super::record::{Parent, Record};
 use super::rundir::RunDir;
 
@@ -118,7 +118,7 @@ pub fn surrounding(run_dir: &RunDir) -> Result<Option<(Record, OwnedFd)>> {
     let Some(id) = std::env::var(ID_VARIABLE).ok().as_deref().and_then(Id::parse) else { return Ok(None) };
     // A record that cannot be read is nobody's parent.
     let Ok(Some(seen)) = observe::by_id_when_started(run_dir, &id) else { return Ok(None) };
-    let Life::Alive { pidfd: Some(pidfd), monitored } = seen.life else { return Ok(None) };
+    let Life::Alive { pin: Pin::Held(pidfd), monitored } = seen.life else { return Ok(None) };
     let record = seen.record;
     let monitor = record.monitor.filter(|_| monitored).map(|monitor| monitor.pid);
     let is_it = |pid| Some(pid) == record.pid || Some(pid) == monitor;

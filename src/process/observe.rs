@@ -35,8 +35,8 @@ pub enum Life {
     Initial,
     /// Alive.
     Alive {
-        /// Pins it; `None` if it is in another pid namespace.
-        pidfd: Option<OwnedFd>,
+        /// Pins it.
+        pin: Pin,
         /// Whether its monitor lives.
         monitored: bool,
     },
@@ -48,7 +48,27 @@ pub enum Life {
     Elsewhere,
 }
 
+/// A hold on a live process.
+#[derive(Debug)]
+pub enum Pin {
+    /// Its pidfd.
+    Held(OwnedFd),
+    /// It was let go, to spare the descriptor.
+    Released,
+    /// It is in another pid namespace: nobody here can hold it.
+    OutOfReach,
+}
+
 impl Observed {
+    /// Lets go of the process: of many, only what was seen is kept.
+    #[must_use]
+    pub fn released(mut self) -> Self {
+        if let Life::Alive { pin: pin @ Pin::Held(_), .. } = &mut self.life {
+            *pin = Pin::Released;
+        }
+        self
+    }
+
     /// Whether it is alive.
     pub fn is_alive(&self) -> bool {
         matches!(self.life, Life::Alive { .. })
@@ -180,9 +200,9 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
             Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ending,
             Facts::Initial => Life::Initial,
             Facts::OtherHost => Life::Elsewhere,
-            Facts::OtherNamespace(_) => Life::Alive { pidfd: None, monitored: true },
+            Facts::OtherNamespace(_) => Life::Alive { pin: Pin::OutOfReach, monitored: true },
             Facts::Monitored { process: Some((pidfd, Stage::Alive)), .. } => {
-                Life::Alive { pidfd: Some(pidfd), monitored: true }
+                Life::Alive { pin: Pin::Held(pidfd), monitored: true }
             }
             Facts::Monitored { .. } if waited => Life::Ending,
             Facts::Monitored { watch, .. } => {
@@ -191,7 +211,7 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
                 continue;
             }
             Facts::Orphaned { pidfd, stage: Stage::Alive } => {
-                Life::Alive { pidfd: Some(pidfd), monitored: false }
+                Life::Alive { pin: Pin::Held(pidfd), monitored: false }
             }
             Facts::Vanished(why) => {
                 return ended_unseen(run_dir, entry, record, why).map(Some);

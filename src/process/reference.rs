@@ -220,7 +220,7 @@ impl<'a> Resolver<'a> {
         }
         let mut children = Vec::new();
         for id in ledger.children()? {
-            children.extend(self.usable(&id));
+            children.extend(self.usable(&id).map(Observed::released));
         }
         Ok(Some(children))
     }
@@ -237,11 +237,16 @@ impl<'a> Resolver<'a> {
         let mut found = Vec::new();
         for tag in tags {
             // A record that cannot be read does not stop a command from working on the others.
-            found.extend(self.usable_tag(Shelf::Live, &tag)?.filter(Observed::is_alive));
+            found.extend(
+                self.usable_tag(Shelf::Live, &tag)?.filter(Observed::is_alive).map(Observed::released),
+            );
         }
         Ok(found)
     }
 }
+
+/// Of more processes than this only what was seen is kept, for descriptors are few.
+const MANY: usize = 16;
 
 /// The processes of one name.
 struct Bearers<'a> {
@@ -266,7 +271,7 @@ impl Bearers<'_> {
                 let Some(seen) = self.resolver.usable_tag(shelf, &tag)? else { continue };
                 // An entry may lag behind its record.
                 if seen.record.name == self.name && keep(&seen) {
-                    found.push(seen);
+                    found.push(if found.len() < MANY { seen } else { seen.released() });
                 }
             }
         }

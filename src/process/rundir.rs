@@ -111,8 +111,9 @@ impl RunDir {
 
     /// The directory of the process with that id, if there is one.
     pub fn entry(&self, id: &Id) -> Result<Option<Entry>> {
-        let dir = optional(self.root.open_dir(id.path()))?;
-        Ok(dir.map(|dir| Entry { id: id.clone(), dir }))
+        let path = id.path();
+        let there = optional(self.root.stat(&path))?;
+        Ok(there.map(|_| Entry { id: id.clone(), dir: self.root.below(path) }))
     }
 
     /// Makes the directory of a new process, under an id that was free.
@@ -126,7 +127,7 @@ impl RunDir {
                 made = self.root.mkdir(&path);
             }
             match made {
-                Ok(()) => return Ok(Entry { dir: self.root.open_dir(path)?, id }),
+                Ok(()) => return Ok(Entry { dir: self.root.below(path), id }),
                 Err(e) if e.is_already_there() => {}
                 Err(e) => return Err(e.into()),
             }

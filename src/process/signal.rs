@@ -9,7 +9,7 @@ use crate::os::proc::Stat;
 use crate::os::process;
 
 use super::error::{Error, Result};
-use super::observe::{Life, Observed};
+use super::observe::{Life, Observed, Pin};
 use super::record::{Action, EndedBy};
 use super::time::Moment;
 
@@ -57,17 +57,29 @@ pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
         Life::Elsewhere => {
             Err(Error::refused(format!("cannot signal {id}: it is on the host {}", seen.record.host)))
         }
-        Life::Alive { pidfd: None, .. } => {
+        Life::Alive { pin: Pin::OutOfReach, .. } => {
             Err(Error::refused(format!("cannot signal {id}: it is in another PID namespace")))
         }
-        Life::Alive { pidfd: Some(pidfd), .. } => {
-            if order.signal != 0 {
-                note(seen, order);
+        Life::Alive { pin: Pin::Held(pidfd), .. } => send_through(seen, pidfd.as_fd(), order),
+        Life::Alive { pin: Pin::Released, .. } => {
+            let process = seen.record.process().map(|process| process.open()).transpose();
+            match process
+                .map_err(|e| Error::system(format!("cannot look at the process of {id}"), e))?
+                .flatten()
+            {
+                Some(pidfd) => send_through(seen, pidfd.as_fd(), order),
+                None => Ok(Delivered::HadEnded),
             }
-            send_to(pidfd.as_fd(), seen.record.pid.unwrap_or(0), order)
-                .map_err(|e| Error::system(format!("cannot signal {id}"), e))
         }
     }
+}
+
+fn send_through(seen: &Observed, pidfd: BorrowedFd<'_>, order: Order) -> Result<Delivered> {
+    if order.signal != 0 {
+        note(seen, order);
+    }
+    send_to(pidfd, seen.record.pid.unwrap_or(0), order)
+        .map_err(|e| Error::system(format!("cannot signal {}", seen.record.id), e))
 }
 
 /// Notes who sends what, before it is sent: the monitor reads it at the end. Best effort, for the signal counts more.

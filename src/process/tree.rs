@@ -20,7 +20,7 @@ use super::error::{Error, Result};
 use super::id::Id;
 use super::identity::Identity;
 use super::monitor::TITLE;
-use super::observe::{self, Life, Observed};
+use super::observe::{self, Life, Observed, Pin};
 use super::rundir::RunDir;
 use super::signal::{self, Order};
 use super::time::Deadline;
@@ -50,7 +50,7 @@ fn failed(e: std::io::Error) -> Error {
 impl Tree {
     /// Takes hold of the tree of a live process. `None` if it has ended: its tree cannot be told from others' then.
     pub fn of(seen: &Observed) -> Result<Option<Self>> {
-        let Life::Alive { pidfd: Some(pidfd), monitored } = &seen.life else { return Ok(None) };
+        let Life::Alive { pin: Pin::Held(pidfd), monitored } = &seen.life else { return Ok(None) };
         let (Some(root), monitor) = (seen.record.pid, seen.record.monitor) else { return Ok(None) };
         let hold = if *monitored { seen.entry.hold_monitor().ok() } else { None };
         let monitor = match monitor.filter(|_| *monitored) {

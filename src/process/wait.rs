@@ -31,6 +31,8 @@ enum Phase {
     End(OwnedFd),
     /// Nothing: it has ended.
     Over,
+    /// Nothing: the time ran out.
+    GivenUp,
 }
 
 /// A process that is waited for.
@@ -52,6 +54,14 @@ impl Waiting {
         Ok(Self { entry, record, phase })
     }
 
+    /// Lets go of its descriptors: nothing more can be waited for.
+    fn released(mut self) -> Self {
+        if !self.is_over() {
+            self.phase = Phase::GivenUp;
+        }
+        self
+    }
+
     /// Whether it has ended and the record is final.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
@@ -62,7 +72,7 @@ impl Waiting {
         let kept = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Monitor(_, pidfd) => pidfd,
             Phase::Reaping(pidfd) | Phase::End(pidfd) => Some(pidfd),
-            Phase::Over => return Ok(()),
+            Phase::Over | Phase::GivenUp => return Ok(()),
         };
         match next_phase(run_dir, &self.entry, kept)? {
             Some((record, phase)) => (self.record, self.phase) = (record, phase),
@@ -80,7 +90,7 @@ impl Waiting {
             Phase::Monitor(watch, _) => PollFd::new(watch, PollFlags::empty()),
             Phase::Reaping(pidfd) => PollFd::new(pidfd, PollFlags::empty()),
             Phase::End(pidfd) => PollFd::new(pidfd, PollFlags::IN),
-            Phase::Over => return None,
+            Phase::Over | Phase::GivenUp => return None,
         })
     }
 }
@@ -195,10 +205,33 @@ fn sleep(all: &[Waiting], deadline: Deadline) -> Result<Vec<usize>> {
     Ok(indexes.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(at, _)| at).collect())
 }
 
-/// Waits for many: two descriptors each.
-pub fn begin(run_dir: &RunDir, entries: Vec<Entry>) -> Result<Vec<Waiting>> {
-    if entries.len() > 100 {
-        fd::raise_limit();
-    }
+/// Begins to wait for several. Each takes two descriptors.
+pub fn begin(run_dir: &RunDir, entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Waiting>> {
     entries.into_iter().map(|entry| Waiting::new(run_dir, entry)).collect()
+}
+
+/// Waits for the first to end. Returns all of them, and whether it was in time.
+pub fn for_any(run_dir: &RunDir, entries: Vec<Entry>, deadline: Deadline) -> Result<(Vec<Waiting>, bool)> {
+    fd::raise_limit();
+    let mut all = begin(run_dir, entries)?;
+    let in_time = wait(run_dir, &mut all, true, deadline)?;
+    Ok((all, in_time))
+}
+
+/// Waits until all have ended. Returns all of them, and whether it was in time.
+///
+/// Of more than descriptors allow, some are waited for after the others: the end is the same.
+pub fn for_all(run_dir: &RunDir, entries: Vec<Entry>, deadline: Deadline) -> Result<(Vec<Waiting>, bool)> {
+    const FEW: usize = 100;
+    const SPARE: usize = 32;
+    let at_once = if entries.len() <= FEW { FEW } else { fd::raise_limit().saturating_sub(SPARE) / 2 };
+    let mut all = Vec::with_capacity(entries.len());
+    let mut in_time = true;
+    let mut rest = entries.into_iter().peekable();
+    while rest.peek().is_some() {
+        let mut some = begin(run_dir, rest.by_ref().take(at_once.max(1)))?;
+        in_time &= wait(run_dir, &mut some, false, deadline)?;
+        all.extend(some.into_iter().map(Waiting::released));
+    }
+    Ok((all, in_time))
 }
