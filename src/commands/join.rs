@@ -72,10 +72,12 @@ fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Ob
     if children.is_empty() {
         return Err(no_children(1));
     }
-    let started: Vec<_> = children.into_iter().filter(|seen| !matches!(seen.life, Life::Initial)).collect();
+    let mut started: Vec<_> =
+        children.into_iter().filter(|seen| !matches!(seen.life, Life::Initial)).collect();
     if started.is_empty() {
         return Err(Error::hinted("none of your processes has been started", "procctl start REF"));
     }
+    started.sort_by_key(|seen| seen.record.started_at);
     Ok(started)
 }
 

@@ -45,19 +45,23 @@ fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outc
     let run_dir = session.existing_run_dir()?;
     let mut failures = Failures::default();
     let found = whom(&run_dir, targets, &mut failures)?;
-    let deadline = Deadline::after_some(after.patience);
-
     let mut signalled = Vec::new();
+    let mut trees = Vec::new();
     for seen in found {
-        match signal_one(&run_dir, &seen, order, after.tree, deadline) {
-            Ok(Delivered::Sent) => signalled.push(seen),
-            Ok(Delivered::HadEnded) => {}
+        match signal_one(&run_dir, &seen, order, after.tree) {
+            Ok((Delivered::Sent, tree)) => {
+                signalled.push(seen.entry);
+                trees.extend(tree);
+            }
+            Ok((Delivered::HadEnded, _)) => {}
             Err(e) => failures.add(e),
         }
     }
-    if after.wait || after.tree {
-        let entries = signalled.into_iter().map(|seen| seen.entry).collect();
-        if let Err(e) = wait_for(&run_dir, entries, after.patience.map(|_| deadline)) {
+    let kill_at = after.patience.map(Deadline::after);
+    if after.wait || (after.tree && order.ends()) {
+        let waited = wait_for_trees(&run_dir, &mut trees, order, kill_at)
+            .and_then(|()| wait_for(&run_dir, signalled, kill_at));
+        if let Err(e) = waited {
             failures.add(e);
         }
     }
@@ -95,21 +99,31 @@ fn signal_one(
     seen: &Observed,
     order: Order,
     tree: bool,
-    deadline: Deadline,
-) -> Result<Delivered> {
-    if !tree {
-        return signal::send(seen, order);
-    }
-    match Tree::of(seen)? {
-        None => signal::send(seen, order),
+) -> Result<(Delivered, Option<Tree>)> {
+    let tree = if tree { Tree::of(run_dir, seen)? } else { None };
+    match tree {
+        None => Ok((signal::send(seen, order)?, None)),
         Some(mut tree) => {
-            if !tree.end(run_dir, order, deadline)? {
-                tree.escalate();
-                tree.end(run_dir, Order::KILL, Deadline::NEVER)?;
-            }
-            Ok(Delivered::Sent)
+            tree.send(run_dir, order)?;
+            Ok((Delivered::Sent, Some(tree)))
         }
     }
+}
+
+/// Waits until nothing is left of the trees. With a time, what is left then is killed.
+fn wait_for_trees(
+    run_dir: &RunDir,
+    trees: &mut [Tree],
+    order: Order,
+    kill_at: Option<Deadline>,
+) -> Result<()> {
+    for tree in trees {
+        if !tree.wait(run_dir, order, kill_at.unwrap_or(Deadline::NEVER))? {
+            tree.send(run_dir, Order::KILL)?;
+            tree.wait(run_dir, Order::KILL, Deadline::NEVER)?;
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the ends. With a time, those that have not ended by then are killed.

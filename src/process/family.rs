@@ -34,9 +34,7 @@ pub struct Creator {
 
 impl Creator {
     fn outside(run_dir: &RunDir, process: Identity, pidfd: OwnedFd) -> Result<Self> {
-        let boot: String = run_dir.host.boot_id()?.chars().take(8).collect();
-        let Identity { pid, start_ticks, pidfd_inode } = process;
-        let key = format!("{pid}-{start_ticks:x}-{:x}-{boot}", pidfd_inode.unwrap_or(0));
+        let key = key_of(&process, &short_boot_id(run_dir)?);
         Ok(Self { process, pidfd, managed: None, key })
     }
 
@@ -71,6 +69,44 @@ impl Creator {
     }
 }
 
+/// The beginning of the boot id: pids and start times repeat from boot to boot.
+fn short_boot_id(run_dir: &RunDir) -> Result<String> {
+    Ok(run_dir.host.boot_id()?.chars().take(8).collect())
+}
+
+fn key_of(process: &Identity, boot: &str) -> String {
+    let Identity { pid, start_ticks, pidfd_inode } = process;
+    format!("{pid}-{start_ticks:x}-{:x}-{boot}", pidfd_inode.unwrap_or(0))
+}
+
+/// An outside parent, as the key of its ledger tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outside {
+    /// Of this boot.
+    Here(Identity),
+    /// Of an earlier boot, or of another host.
+    EarlierBoot,
+}
+
+/// The outside parent that a key stands for; `None` if it is the key of no such.
+pub fn process_of_key(run_dir: &RunDir, key: &str) -> Result<Option<Outside>> {
+    let boot = short_boot_id(run_dir)?;
+    Ok(parse_key(key).map(
+        |(process, of_boot)| {
+            if of_boot == boot { Outside::Here(process) } else { Outside::EarlierBoot }
+        },
+    ))
+}
+
+fn parse_key(key: &str) -> Option<(Identity, &str)> {
+    let mut parts = key.split('-');
+    let pid = parts.next()?.parse().ok()?;
+    let start_ticks = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let inode = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let boot = parts.next()?;
+    Some((Identity { pid, start_ticks, pidfd_inode: Some(inode).filter(|&inode| inode != 0) }, boot))
+}
+
 /// The caller. `explicit` is `--parent`; the variable comes next; else the surrounding process is found out.
 /// `None` if it is outside of our pid namespace.
 pub fn creator(run_dir: &RunDir, explicit: Option<i32>) -> Result<Option<Creator>> {
@@ -102,8 +138,8 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
     if matches!(stat.state, 'Z' | 'X') {
         return Err(unusable("it has ended and only waits to be reaped"));
     }
-    if let Some(record) = observe::managed_with_pid(run_dir, pid) {
-        if let Some(creator) = Creator::managed(record, pidfd) {
+    if let Some(seen) = observe::named_with_pid(run_dir, pid) {
+        if let Some(creator) = Creator::managed(seen.record, pidfd) {
             return Ok(creator);
         }
         return Err(unusable("there is no such process"));
@@ -186,4 +222,20 @@ pub fn line_of(run_dir: &RunDir, record: &Record) -> Result<Vec<Id>> {
         line.push(id);
     }
     Ok(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_tells_its_process() {
+        for pidfd_inode in [Some(77), None] {
+            let process = Identity { pid: 42, start_ticks: 4711, pidfd_inode };
+            assert_eq!(parse_key(&key_of(&process, "0e0cbf74")), Some((process, "0e0cbf74")));
+        }
+        for other in ["none", "", "abcdefgh", "1-2-3", "x-1-1-b"] {
+            assert_eq!(parse_key(other), None, "{other}");
+        }
+    }
 }

@@ -59,6 +59,9 @@ pub fn folder(prefix: &str) -> String {
     format!("processes/{}", &prefix[..2])
 }
 
+/// How the name of a directory begins whose process was closed, before the id.
+pub const VANISHED: &str = "gone.";
+
 /// Whether an id could begin with this text.
 pub fn could_begin_one(text: &str) -> bool {
     let letter = |b: &u8| ALPHABET[..22].contains(b);

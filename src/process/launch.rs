@@ -28,7 +28,7 @@ use super::observe;
 use super::record::{Record, SCHEMA, State};
 use super::recover;
 use super::rundir::RunDir;
-use super::streams::{Stream, Streams};
+use super::streams::{Files, Stream, Streams};
 use super::text::Text;
 use super::time::Moment;
 
@@ -190,6 +190,7 @@ fn job<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<
     for &passed in &request.passed {
         check_passed(passed)?;
     }
+    let files = request.streams.open_files()?;
     let mut draft = draft(run_dir, request)?;
     let prepared = (|| {
         draft.name_lock = claim_name(run_dir, &draft.record)?;
@@ -198,7 +199,7 @@ fn job<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<
             .begin_start()?
             .ok_or_else(|| Error::refused("the new process is locked by somebody else"))?;
         let directory = request.directory.as_deref();
-        let (changes, streams) = (&request.changes, &request.streams);
+        let (changes, streams) = (&request.changes, (&request.streams, files));
         let passed = request.passed.clone();
         let plan =
             plan(run_dir, &draft.entry, &draft.record, changes, streams, directory, passed, own_session)?;
@@ -222,17 +223,21 @@ fn job<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<
 fn recorded_job(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
     let id = entry.id.clone();
     let once = || Error::refused(format!("cannot start {id}: a process can be started only once"));
+    let before = entry.load()?.filter(|record| record.state == State::Initial).ok_or_else(once)?;
+    let streams = Streams {
+        input: Stream::from_record(&before.stdin),
+        output: Stream::from_record(&before.stdout),
+        error: Stream::from_record(&before.stderr),
+    };
+    let files = streams.open_files()?;
     let Some(life) = entry.begin_start()? else { return Err(once()) };
-    // The life lock is ours: a start before this one is over, and its outcome is in the record.
+    // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
     if entry.dir.has(super::entry::STARTING) {
         drop(life);
         recover::settle(run_dir, &entry)?;
         return recorded_job(run_dir, entry);
     }
-    let mut record = match entry.load()? {
-        Some(record) if record.state == State::Initial => record,
-        _ => return Err(once()),
-    };
+    let mut record = entry.load()?.filter(|record| record.state == State::Initial).ok_or_else(once)?;
     let creator = parent_of_recorded(run_dir, &record)?;
     if let Some(creator) = &creator {
         creator.check_may_have_children()?;
@@ -241,14 +246,10 @@ fn recorded_job(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
     run_dir.host.boot_id()?.clone_into(&mut record.boot_id);
     record.pid_namespace = Some(run_dir.host.pid_namespace()?);
     let changes = Changes::load(&entry)?;
-    let streams = Streams {
-        input: Stream::from_record(&record.stdin),
-        output: Stream::from_record(&record.stdout),
-        error: Stream::from_record(&record.stderr),
-    };
     let name_lock = claim_name(run_dir, &record)?;
     let directory = PathBuf::from(record.cwd.as_os_str());
-    let plan = plan(run_dir, &entry, &record, &changes, &streams, Some(&directory), Vec::new(), true)?;
+    let streams = (&streams, files);
+    let plan = plan(run_dir, &entry, &record, &changes, streams, Some(&directory), Vec::new(), true)?;
     run_dir.names().add(Shelf::Live, &record)?;
     Ok(Job { run_dir, entry, record, was_recorded: true, plan, life, number: None, name_lock, creator })
 }
@@ -323,12 +324,12 @@ fn plan(
     entry: &Entry,
     record: &Record,
     changes: &Changes,
-    streams: &Streams,
+    (streams, files): (&Streams, Files),
     directory: Option<&Path>,
     passed: Vec<RawFd>,
     own_session: bool,
 ) -> Result<Plan> {
-    let streams = streams.open(entry)?;
+    let streams = streams.open(files, entry)?;
     let variables = changes.of_process(run_dir, record);
     let candidates = candidates(&record.command[0].0, &variables)?;
     let arguments = record.command.iter().map(|text| environment::to_c_string(text.0.as_bytes()));

@@ -14,6 +14,7 @@ use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
 use super::error::Result;
+use super::family::{self, Outside};
 use super::id::Id;
 use super::recover;
 use super::rundir::RunDir;
@@ -161,6 +162,30 @@ impl Number {
             Ok(())
         }
     }
+}
+
+/// Removes the ledgers without children whose parents can create no more.
+pub fn clear_abandoned(run_dir: &RunDir) -> Result<()> {
+    let Some(parents) = optional(run_dir.root.open_dir("parents"))? else { return Ok(()) };
+    for key in parents.list()? {
+        let Some(key) = key.to_str() else { continue };
+        if is_abandoned(run_dir, key)?
+            && let Some(ledger) = Ledger::open(run_dir, key)?
+        {
+            ledger.remove_if_empty(run_dir, key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the parent with that key has ended.
+fn is_abandoned(run_dir: &RunDir, key: &str) -> Result<bool> {
+    Ok(match (Id::parse(key), family::process_of_key(run_dir, key)?) {
+        (Some(id), _) => run_dir.entry(&id)?.is_none(),
+        (None, Some(Outside::Here(process))) => process.open().is_ok_and(|found| found.is_none()),
+        (None, Some(Outside::EarlierBoot)) => true,
+        (None, None) => false,
+    })
 }
 
 fn path(key: &str) -> String {

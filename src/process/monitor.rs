@@ -208,6 +208,8 @@ impl Job<'_> {
         // The plan's descriptors are closed here, by number, and its values never dropped.
         std::mem::forget(plan);
         let _ = fd::close_all_but(&mut kept);
+        // The last look at the environment: the title is written over it.
+        let keep = retention::keep();
         let _ = title::set(c"procctl-monitor", &format!("{TITLE}{} {}", entry.id, record.name));
         drop(record);
 
@@ -217,7 +219,7 @@ impl Job<'_> {
         supervisor.record(ended);
         drop(life);
         entry.wait_until_not_held();
-        retention::clear_now_and_then(run_dir);
+        retention::clear_now_and_then(run_dir, keep);
         process::exit(0)
     }
 }

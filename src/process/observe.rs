@@ -261,7 +261,7 @@ pub fn by_id_when_started(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>>
 /// The live managed process with that pid. Its environment or its monitor names it; one that has overwritten its
 /// environment and lost its monitor is looked for among all live ones.
 pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
-    if let Some(found) = by_named_id(run_dir, pid) {
+    if let Some(found) = named_with_pid(run_dir, pid) {
         return Ok(Some(found));
     }
     for tag in run_dir.names().all(Shelf::Live)? {
@@ -276,12 +276,8 @@ pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
     Ok(None)
 }
 
-/// The record of the live managed process with that pid, without a search among all.
-pub fn managed_with_pid(run_dir: &RunDir, pid: i32) -> Option<Record> {
-    by_named_id(run_dir, pid).map(|seen| seen.record)
-}
-
-fn by_named_id(run_dir: &RunDir, pid: i32) -> Option<Observed> {
+/// The live managed process with that pid, if its environment or its monitor names it.
+pub fn named_with_pid(run_dir: &RunDir, pid: i32) -> Option<Observed> {
     let in_environment = || Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?);
     let of_monitor = || {
         let monitor = proc::arguments(Stat::of(pid).ok()?.parent).ok()?;

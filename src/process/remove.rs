@@ -42,7 +42,7 @@ pub fn forget(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
     if let Some(ledger) = &ledger {
         ledger.forget(record.number())?;
     }
-    let gone = format!("{}/gone.{}", id::folder(entry.id.as_str()), entry.id);
+    let gone = format!("{}/{}{}", id::folder(entry.id.as_str()), id::VANISHED, entry.id);
     optional(run_dir.root.rename(entry.id.path(), &gone))?;
     run_dir.names().remove_everywhere(record)?;
     run_dir.root.remove_flat(&gone)?;

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::Result;
 use super::id::Id;
+use super::ledger;
 use super::names::Shelf;
 use super::observe::{self, Observed};
 use super::record::State;
@@ -20,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const STAMP: &str = "cleared";
 
 /// How long to keep records; `None` for ever, also if the variable makes no sense: nothing is removed by mistake.
-fn keep() -> Option<Duration> {
+pub fn keep() -> Option<Duration> {
     match std::env::var(VARIABLE) {
         Err(std::env::VarError::NotPresent) => Some(DEFAULT),
         Ok(text) if text.is_empty() => Some(DEFAULT),
@@ -30,8 +31,8 @@ fn keep() -> Option<Duration> {
 }
 
 /// In a monitor on its way out: forgets what is overdue, at most once an hour for all monitors of a run directory.
-pub fn clear_now_and_then(run_dir: &RunDir) {
-    let Some(keep) = keep() else { return };
+pub fn clear_now_and_then(run_dir: &RunDir, keep: Option<Duration>) {
+    let Some(keep) = keep else { return };
     if is_due(run_dir) {
         // What cannot be removed now is overdue in an hour, too.
         let _ = clear(run_dir, keep);
@@ -66,6 +67,8 @@ fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
             Ok(Some(_)) | Err(_) => {}
         }
     }
+    run_dir.clear_vanished()?;
+    ledger::clear_abandoned(run_dir)?;
     for shelf in Shelf::ALL {
         for tag in run_dir.names().all(shelf)? {
             if run_dir.entry(&tag.id)?.is_none() {

@@ -140,6 +140,20 @@ impl RunDir {
         Ok(ids_in(&folder)?.into_iter().filter(|id| id.as_str().starts_with(prefix)).collect())
     }
 
+    /// Removes what is left of processes whose closing was cut off half-way.
+    pub fn clear_vanished(&self) -> Result<()> {
+        let Some(processes) = optional(self.root.open_dir("processes"))? else { return Ok(()) };
+        for folder in processes.list()? {
+            let folder = processes.below(folder);
+            for name in folder.list().unwrap_or_default() {
+                if name.as_bytes().starts_with(id::VANISHED.as_bytes()) {
+                    folder.remove_flat(name)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Every id, sorted. A directory may be a start under way or a leftover.
     pub fn all_ids(&self) -> Result<Vec<Id>> {
         let Some(processes) = optional(self.root.open_dir("processes"))? else { return Ok(Vec::new()) };

@@ -30,9 +30,9 @@ impl Order {
     /// `interrupt`
     pub const INTERRUPT: Self = Self { action: Action::Interrupt, signal: libc::SIGINT };
 
-    /// Whether a stopped process must be continued for the signal to do its work.
-    fn wakes(self) -> bool {
-        self.action != Action::Kill
+    /// Whether the signal asks a process to end. A stopped one is continued for it.
+    pub fn ends(self) -> bool {
+        matches!(self.signal, libc::SIGTERM | libc::SIGINT | libc::SIGQUIT | libc::SIGHUP | libc::SIGKILL)
     }
 }
 
@@ -96,7 +96,7 @@ pub fn send_to(pidfd: BorrowedFd<'_>, pid: i32, order: Order) -> std::io::Result
         other => other?,
     }
     // /proc goes by pid, but the worst that a pid of somebody else's can do here is a needless SIGCONT to our process.
-    if order.wakes() && Stat::of(pid).is_ok_and(|stat| stat.state == 'T') {
+    if order.ends() && Stat::of(pid).is_ok_and(|stat| stat.state == 'T') {
         let _ = pidfd::send_signal(pidfd, libc::SIGCONT);
     }
     Ok(Delivered::Sent)

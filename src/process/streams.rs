@@ -100,6 +100,11 @@ pub enum Source {
     Null,
 }
 
+/// The files among the streams, opened. That can take as long as a FIFO's other end does, so it is done before anything is
+/// locked.
+#[derive(Debug)]
+pub struct Files([Option<OwnedFd>; 3]);
+
 /// The opened streams.
 #[derive(Debug)]
 pub struct Opened {
@@ -115,27 +120,37 @@ impl Streams {
         self.output == Stream::Log || self.error == Stream::Log
     }
 
-    /// Opens them. Files are opened as the caller, with its umask.
-    pub fn open(&self, entry: &Entry) -> Result<Opened> {
+    /// Opens the files, as the caller and with its umask.
+    pub fn open_files(&self) -> Result<Files> {
+        let open = |stream: &Stream, which| match stream {
+            Stream::File(path) => open_file(path, which).map(Some),
+            _ => Ok(None),
+        };
+        Ok(Files([
+            open(&self.input, Which::Input)?,
+            open(&self.output, Which::Output)?,
+            open(&self.error, Which::Error)?,
+        ]))
+    }
+
+    /// Opens the rest.
+    pub fn open(&self, files: Files, entry: &Entry) -> Result<Opened> {
         let null = fd::dev_null().map_err(|e| FileError::new("open", "/dev/null", e))?;
-        let output = open(&self.output, Which::Output, entry)?;
+        let Files([input, output, error]) = files;
+        let source = |stream: &Stream, file: Option<OwnedFd>| match stream {
+            Stream::Null => Ok(Source::Null),
+            Stream::Inherit => Ok(Source::Inherited),
+            Stream::Stdout => Ok(Source::LikeStdout),
+            Stream::Log => entry.dir.open_append(LOG).map(Source::Opened),
+            Stream::File(_) => Ok(file.map_or(Source::Null, Source::Opened)),
+        };
         let error = match (&self.output, &self.error) {
             // One open file for both keeps their bytes in order.
             (Stream::Log, Stream::Log) => Source::LikeStdout,
-            _ => open(&self.error, Which::Error, entry)?,
+            _ => source(&self.error, error)?,
         };
-        Ok(Opened { sources: [open(&self.input, Which::Input, entry)?, output, error], null })
+        Ok(Opened { sources: [source(&self.input, input)?, source(&self.output, output)?, error], null })
     }
-}
-
-fn open(stream: &Stream, which: Which, entry: &Entry) -> Result<Source> {
-    Ok(match stream {
-        Stream::Null => Source::Null,
-        Stream::Inherit => Source::Inherited,
-        Stream::Stdout => Source::LikeStdout,
-        Stream::Log => Source::Opened(entry.dir.open_append(LOG)?),
-        Stream::File(path) => Source::Opened(open_file(path, which)?),
-    })
 }
 
 fn open_file(path: &Path, which: Which) -> Result<OwnedFd> {

@@ -17,9 +17,8 @@ use crate::os::proc::{self, Stat};
 use crate::os::process;
 
 use super::error::{Error, Result};
-use super::id::Id;
 use super::identity::Identity;
-use super::monitor::TITLE;
+use super::names::Shelf;
 use super::observe::{self, Life, Observed, Pin};
 use super::rundir::RunDir;
 use super::signal::{self, Order};
@@ -38,7 +37,6 @@ struct Member {
 pub struct Tree {
     root: i32,
     monitor: Option<(i32, OwnedFd)>,
-    /// The records of the root and of managed descendants, for the notes of who ended them.
     members: BTreeMap<i32, Member>,
     _hold: Option<OwnedFd>,
 }
@@ -49,7 +47,8 @@ fn failed(e: std::io::Error) -> Error {
 
 impl Tree {
     /// Takes hold of the tree of a live process. `None` if it has ended: its tree cannot be told from others' then.
-    pub fn of(seen: &Observed) -> Result<Option<Self>> {
+    pub fn of(run_dir: &RunDir, seen: &Observed) -> Result<Option<Self>> {
+        let Some(seen) = observe::by_id(run_dir, &seen.record.id)? else { return Ok(None) };
         let Life::Alive { pin: Pin::Held(pidfd), monitored } = &seen.life else { return Ok(None) };
         let (Some(root), monitor) = (seen.record.pid, seen.record.monitor) else { return Ok(None) };
         let hold = if *monitored { seen.entry.hold_monitor().ok() } else { None };
@@ -68,19 +67,36 @@ impl Tree {
         Ok(Some(Self { root, monitor, members: BTreeMap::new(), _hold: hold }))
     }
 
-    /// Sends the order to every member, each once, and waits until none is left or the time is over.
+    /// Sends a signal to every member, each once.
     ///
-    /// The tree is stopped first, and looked at until nothing new is found: what is stopped cannot fork.
-    pub fn end(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
-        if order.signal == 0 {
-            self.look(run_dir)?;
-            return Ok(true);
+    /// For one that ends processes the tree is stopped first, and looked at until nothing new is found: what is stopped
+    /// cannot fork. Then it is continued.
+    pub fn send(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
+        for member in self.members.values_mut() {
+            member.signalled = false;
         }
-        loop {
-            while self.look(run_dir)? {
-                self.stop_new();
+        self.send_to_new(run_dir, order)
+    }
+
+    fn send_to_new(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
+        while self.look(run_dir)? {
+            if order.ends() {
+                self.signal_new(libc::SIGSTOP);
             }
-            self.signal_all(run_dir, order);
+        }
+        self.note(run_dir, order);
+        self.signal_new(order.signal);
+        if order.ends() {
+            self.signal_new(libc::SIGCONT);
+        }
+        self.members.values_mut().for_each(|member| member.signalled = true);
+        Ok(())
+    }
+
+    /// Waits until no member is left, or the time is over: `false`. Those that come to be meanwhile are signalled, too.
+    pub fn wait(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
+        loop {
+            self.send_to_new(run_dir, order)?;
             if self.members.is_empty() {
                 return Ok(true);
             }
@@ -90,20 +106,14 @@ impl Tree {
         }
     }
 
-    /// Makes every member take the next order, too.
-    pub fn escalate(&mut self) {
-        for member in self.members.values_mut() {
-            member.signalled = false;
-        }
-    }
-
     /// Finds members that were not known. Forgets those that have ended. Says whether there were new ones.
     fn look(&mut self, run_dir: &RunDir) -> Result<bool> {
         self.members
             .retain(|_, member| pidfd::stage(member.pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive));
         let all = proc::all().map_err(failed)?;
+        let monitors = monitors(run_dir)?;
         let mut found = false;
-        for stat in descendants(&all, &self.roots(), &|pid| is_monitor(run_dir, pid)) {
+        for stat in descendants(&all, &self.roots(), &monitors) {
             if self.members.get(&stat.pid).is_some_and(|known| known.start_ticks == stat.start_ticks) {
                 continue;
             }
@@ -128,24 +138,18 @@ impl Tree {
         Roots { monitor, members, session: monitor.is_none().then_some(self.root) }
     }
 
-    fn stop_new(&self) {
+    fn signal_new(&self, signal: i32) {
         for member in self.members.values().filter(|member| !member.signalled) {
-            let _ = pidfd::send_signal(member.pidfd.as_fd(), libc::SIGSTOP);
+            let _ = pidfd::send_signal(member.pidfd.as_fd(), signal);
         }
     }
 
-    fn signal_all(&mut self, run_dir: &RunDir, order: Order) {
-        for (&pid, member) in self.members.iter_mut().filter(|(_, member)| !member.signalled) {
-            if let Some(record) = observe::managed_with_pid(run_dir, pid)
-                && let Ok(Some(seen)) = observe::by_id(run_dir, &record.id)
-            {
+    /// Notes the order for the managed ones among the new members.
+    fn note(&self, run_dir: &RunDir, order: Order) {
+        for (&pid, _) in self.members.iter().filter(|(_, member)| !member.signalled) {
+            if let Some(seen) = observe::named_with_pid(run_dir, pid) {
                 signal::note(&seen, order);
             }
-            let _ = pidfd::send_signal(member.pidfd.as_fd(), order.signal);
-            member.signalled = true;
-        }
-        for member in self.members.values() {
-            let _ = pidfd::send_signal(member.pidfd.as_fd(), libc::SIGCONT);
         }
     }
 
@@ -171,8 +175,8 @@ struct Roots {
     session: Option<i32>,
 }
 
-/// The members and descendants of the roots, in no order. `is_monitor` are passed over, their children are not.
-fn descendants(all: &[Stat], roots: &Roots, is_monitor: &dyn Fn(i32) -> bool) -> Vec<Stat> {
+/// The members and descendants of the roots, in no order. Monitors are passed over, their children are not.
+fn descendants(all: &[Stat], roots: &Roots, monitors: &BTreeSet<i32>) -> Vec<Stat> {
     let me = process::own_pid();
     let mut children: BTreeMap<i32, Vec<&Stat>> = BTreeMap::new();
     for stat in all {
@@ -191,23 +195,28 @@ fn descendants(all: &[Stat], roots: &Roots, is_monitor: &dyn Fn(i32) -> bool) ->
         }
         next.extend(children.get(&stat.pid).into_iter().flatten());
         let ended = matches!(stat.state, 'Z' | 'X');
-        if stat.pid != me && !ended && !(stat.comm == b"procctl-monitor" && is_monitor(stat.pid)) {
+        if stat.pid != me && !ended && !monitors.contains(&stat.pid) {
             found.push(stat.clone());
         }
     }
     found
 }
 
-/// Whether this is the monitor of a process of this run directory: its title says which, and the record agrees. Anything
-/// can call itself so; only the record is believed.
-fn is_monitor(run_dir: &RunDir, pid: i32) -> bool {
-    let id = proc::arguments(pid).ok().and_then(|arguments| {
-        let title = String::from_utf8(arguments.first()?.clone()).ok()?;
-        Id::parse(title.strip_prefix(TITLE)?.split(' ').next()?)
-    });
-    let record =
-        id.and_then(|id| run_dir.entry(&id).ok().flatten()).and_then(|entry| entry.load().ok().flatten());
-    record.is_some_and(|record| record.monitor.is_some_and(|monitor| monitor.pid == pid))
+/// The monitors of all live processes of the run directory: their records say so, and their life locks are held. What a
+/// process calls itself proves nothing.
+fn monitors(run_dir: &RunDir) -> Result<BTreeSet<i32>> {
+    let mut found = BTreeSet::new();
+    for tag in run_dir.names().all(Shelf::Live)? {
+        let Some(entry) = run_dir.entry(&tag.id)? else { continue };
+        // One whose record cannot be read has no monitor that could be known.
+        let Ok(Some(record)) = entry.load() else { continue };
+        if let Some(monitor) = record.monitor
+            && entry.watch().is_ok_and(|watch| watch.is_monitored().unwrap_or(false))
+        {
+            found.insert(monitor.pid);
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -240,7 +249,7 @@ mod tests {
         ];
         let roots = Roots { monitor: Some(10), members: BTreeSet::from([11]), session: None };
         let mut found: Vec<i32> =
-            descendants(&all, &roots, &|pid| pid == 14).into_iter().map(|stat| stat.pid).collect();
+            descendants(&all, &roots, &BTreeSet::from([10, 14])).into_iter().map(|stat| stat.pid).collect();
         found.sort_unstable();
         // 16 only calls itself a monitor.
         assert_eq!(found, [11, 12, 13, 15, 16]);

@@ -99,7 +99,14 @@ impl Waiting {
 fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<Option<(Record, Phase)>> {
     let Some((record, facts)) = observe::facts(run_dir, entry)? else { return Ok(None) };
     let phase = match facts {
-        Facts::Final => Phase::Over,
+        Facts::Final => match kept {
+            // Somebody else saw neither monitor nor process and called it lost. We hold the pidfd.
+            Some(pidfd) if record.exitcode.is_none() => {
+                let why = record.lost.clone().unwrap_or_default();
+                return ask_kernel(run_dir, entry, record, &pidfd, &why).map(Some);
+            }
+            _ => Phase::Over,
+        },
         Facts::Initial => {
             return Err(Error::hinted(
                 format!("cannot join {}: it has not been started", record.id),
@@ -150,7 +157,13 @@ fn ask_kernel(
     pidfd: &OwnedFd,
     why: &str,
 ) -> Result<(Record, Phase)> {
-    let Some(word) = pidfd::exit_status(pidfd) else { return unseen(run_dir, entry, record, why) };
+    let Some(word) = pidfd::exit_status(pidfd) else {
+        return if record.is_final() {
+            Ok((record, Phase::Over))
+        } else {
+            unseen(run_dir, entry, record, why)
+        };
+    };
     let status = Status::from_wait(word);
     let outcome = Outcome::Seen { status, usage: None, at: Moment::now(), witness: Witness::Pidfd };
     if let Ok(Some(settled)) = ending::settle(run_dir, entry, &outcome) {
@@ -222,14 +235,14 @@ pub fn for_any(run_dir: &RunDir, entries: Vec<Entry>, deadline: Deadline) -> Res
 ///
 /// Of more than descriptors allow, some are waited for after the others: the end is the same.
 pub fn for_all(run_dir: &RunDir, entries: Vec<Entry>, deadline: Deadline) -> Result<(Vec<Waiting>, bool)> {
-    const FEW: usize = 100;
-    const SPARE: usize = 32;
+    const FEW: usize = 4;
+    const SPARE: usize = 16;
     let at_once = if entries.len() <= FEW { FEW } else { fd::raise_limit().saturating_sub(SPARE) / 2 };
     let mut all = Vec::with_capacity(entries.len());
     let mut in_time = true;
     let mut rest = entries.into_iter().peekable();
     while rest.peek().is_some() {
-        let mut some = begin(run_dir, rest.by_ref().take(at_once.max(1)))?;
+        let mut some = begin(run_dir, rest.by_ref().take(at_once.max(FEW)))?;
         in_time &= wait(run_dir, &mut some, false, deadline)?;
         all.extend(some.into_iter().map(Waiting::released));
     }
