@@ -33,7 +33,13 @@ pub(super) fn run(session: &Session, args: &Get) -> Outcome {
 /// The parent of the surrounding process, if that is no managed process: what its child's record keeps of it.
 fn outside_parent(run_dir: &RunDir, field: Option<&str>) -> Result<Option<Value>> {
     let Some((own, _)) = family::surrounding(run_dir)? else { return Ok(None) };
-    let Some(parent) = own.parent.filter(|parent| parent.id.is_none()) else { return Ok(None) };
+    let Some(parent) = own.parent else { return Ok(None) };
+    // A managed one that was closed is known by what is kept of it, too.
+    if let Some(id) = &parent.id
+        && run_dir.entry(id)?.is_some()
+    {
+        return Ok(None);
+    }
     let value = serde_json::to_value(&parent).map_err(|e| Error::system("cannot print the parent", e))?;
     match field {
         None => Ok(Some(value)),

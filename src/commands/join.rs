@@ -122,7 +122,8 @@ fn note_joined(run_dir: &RunDir, resolver: &Resolver<'_>, over: &[&Waiting]) {
     for one in over {
         let names = run_dir.names();
         if names.shelf_of(&one.record) != Shelf::Joined && resolver.is_own(&one.record).unwrap_or(false) {
-            let _ = names.move_to_joined(&one.record);
+            // Its monitor may be about to move it to another shelf.
+            let _ = one.entry.lock_for_writing().and_then(|_lock| names.move_to_joined(&one.record));
         }
     }
 }

@@ -32,10 +32,11 @@ pub(super) fn run(session: &Session, args: &Logs) -> Outcome {
         log.seek(SeekFrom::Start(start)).map_err(failed)?;
     }
     let mut printer = Printer::default();
-    let follower = if args.follow && seen.is_alive() { Some(Follower::new(&run_dir, seen)?) } else { None };
+    let mut follower =
+        if args.follow && seen.is_alive() { Some(Follower::new(&run_dir, seen)?) } else { None };
     loop {
         // Asked before reading: what was written before the end is read after it was seen.
-        let ended = follower.as_ref().is_none_or(Follower::has_ended);
+        let ended = follower.as_mut().is_none_or(Follower::has_ended);
         let mut buffer = vec![0; 64 * 1024];
         loop {
             let length = log.read(&mut buffer).map_err(failed)?;

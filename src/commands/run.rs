@@ -37,9 +37,13 @@ fn end_family(run_dir: &RunDir, record: &Record) -> Result<()> {
             live.extend(Some(child.released()).filter(Observed::is_alive));
         }
     }
-    for child in live.iter().filter(|child| child.record.daemon) {
-        // Its own monitor does so as well.
-        signal::send(child, Order::TERMINATE)?;
+    // The monitors of the daemonic ones watch for the end of their parent and terminate them. One without a monitor has no
+    // other to do it.
+    let left_alone = |child: &&Observed| child.record.daemon && !child.is_monitored();
+    for child in live.iter().filter(left_alone) {
+        if let Err(e) = signal::send(child, Order::TERMINATE) {
+            report::error(&e.into());
+        }
     }
     let entries = live.into_iter().map(|child| child.entry).collect();
     wait::for_all(run_dir, entries, Deadline::NEVER)?;

@@ -53,11 +53,8 @@ fn start_recorded(session: &Session, args: &Start) -> Outcome {
             Ok(record) => launch::print(&record, args.launch.json)?,
             // The others are started all the same.
             Err(e) => {
-                exit = if exit == 0 {
-                    report::error(&e.into())
-                } else {
-                    report::error(&e.into()).max(status::FAILED)
-                }
+                let status = report::error(&e.into());
+                exit = if references.len() == 1 { status } else { status::FAILED };
             }
         }
     }

@@ -154,10 +154,15 @@ impl Dir {
         self.write(name.as_ref(), bytes, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY)
     }
 
+    /// Writes a file, mode 0600, over what there was. Half-written, it is removed again.
+    pub fn overwrite(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
+        self.write(name.as_ref(), bytes, OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY)
+    }
+
     /// Puts a file in the place of whatever has that name: written beside it as `temp`, then renamed over it.
     pub fn replace(&self, name: impl AsRef<Path>, temp: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         let (name, temp) = (name.as_ref(), temp.as_ref());
-        self.write(temp, bytes, OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY)?;
+        self.overwrite(temp, bytes)?;
         self.rename(temp, name).inspect_err(|_| drop(self.unlink(temp)))
     }
 
@@ -171,10 +176,7 @@ impl Dir {
 
     /// Adds bytes to the end of a file, made when it is not there, in one write.
     pub fn append(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-        self.write_at_end(name.as_ref(), bytes)
-    }
-
-    fn write_at_end(&self, name: &Path, bytes: &[u8]) -> Result<()> {
+        let name = name.as_ref();
         let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
         let mut file = File::from(self.openat(name, flags)?);
         file.write_all(bytes).map_err(|e| self.error("write", name, e))
@@ -311,22 +313,31 @@ impl Dir {
 
     /// The names in it, without `.` and `..`, in no order.
     pub fn list(&self) -> Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        self.find(|name| {
+            names.push(name.to_owned());
+            false
+        })?;
+        Ok(names)
+    }
+
+    /// The first name that is wanted; the rest is not read.
+    pub fn find(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> Result<Option<OsString>> {
         let failed = |e: rustix::io::Errno| FileError::new("list", &self.path, e);
         // A descriptor of its own: the position in a directory belongs to the open file, and this one is kept.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd =
             rustix::fs::openat(&self.fd, &*self.at(Path::new(".")), flags, Mode::empty()).map_err(failed)?;
-        let mut names = Vec::new();
         let mut buffer = Vec::with_capacity(32 * 1024);
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(failed)?;
             let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                names.push(OsStr::from_bytes(name).to_owned());
+            if name != b"." && name != b".." && wanted(OsStr::from_bytes(name)) {
+                return Ok(Some(OsStr::from_bytes(name).to_owned()));
             }
         }
-        Ok(names)
+        Ok(None)
     }
 }
 

@@ -133,14 +133,9 @@ pub fn die_with_os_parent(signal: i32) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Sends a signal to the process itself, with the default action restored and nothing blocked: to end as others expect.
-pub fn raise_by_default(signal: nix::sys::signal::Signal) -> io::Result<()> {
-    use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, raise, sigprocmask};
-    // SAFETY: the default action is no handler of ours.
-    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
-    sigprocmask(SigmaskHow::SIG_UNBLOCK, Some(&SigSet::from(signal)), None)?;
-    raise(signal)?;
-    Ok(())
+/// Whether the calling process leads its session.
+pub fn is_session_leader() -> bool {
+    rustix::process::getsid(None).is_ok_and(|session| session == rustix::process::getpid())
 }
 
 /// How a child ended, as waitid(2) tells it.
@@ -305,9 +300,9 @@ mod tests {
 
     #[test]
     fn a_peeked_child_is_still_there_and_then_reaped() {
-        let mask = crate::os::signals::block_all().expect("mask");
+        let blocked = crate::os::signals::Blocked::new().expect("mask");
         let pid = spawn(&mut || 7).expect("spawn");
-        crate::os::signals::set_mask(&mask).expect("mask");
+        drop(blocked);
         wait_for_any_child();
         for _ in 0..2 {
             let ended = peek_ended(Which::Pid(pid)).expect("waitid").expect("ended");

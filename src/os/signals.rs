@@ -1,16 +1,46 @@
 //! Signals: their names and numbers, the mask, and receiving them through a descriptor.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 
-/// Blocks every signal and returns the mask there was.
-pub fn block_all() -> io::Result<SigSet> {
-    let mut old = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut old))?;
-    Ok(old)
+/// While it lives, every signal is blocked and SIGCHLD has its default action, so that children that end become zombies.
+/// Dropped, it puts both back as they were.
+#[derive(Debug)]
+pub struct Blocked {
+    /// The mask there was.
+    pub mask: SigSet,
+    /// Whether SIGCHLD was ignored.
+    pub ignored_child: bool,
+}
+
+impl Blocked {
+    /// Blocks them.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: the default action is no handler of ours.
+        let old = unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+        let mut blocked = Self { mask: SigSet::empty(), ignored_child: matches!(old, SigHandler::SigIgn) };
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut blocked.mask))?;
+        Ok(blocked)
+    }
+
+    /// In a new process: puts both back for the command.
+    pub fn restore(&self) -> io::Result<()> {
+        if self.ignored_child {
+            // SAFETY: ignoring needs no handler.
+            unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
+        }
+        set_mask(&self.mask)
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        // Both calls can fail only for arguments that make no sense.
+        let _ = self.restore();
+    }
 }
 
 /// A mask that blocks these besides.
@@ -21,20 +51,6 @@ pub fn union(mask: &SigSet, signals: &[Signal]) -> SigSet {
 /// Sets the mask.
 pub fn set_mask(mask: &SigSet) -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
-    Ok(())
-}
-
-/// Sets the action for SIGCHLD to the default, so that children that end become zombies. Says whether it was ignored.
-pub fn default_child_signal() -> io::Result<bool> {
-    // SAFETY: the default action is no handler of ours.
-    let old = unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
-    Ok(matches!(old, SigHandler::SigIgn))
-}
-
-/// Ignores SIGCHLD.
-pub fn ignore_child_signal() -> io::Result<()> {
-    // SAFETY: ignoring needs no handler.
-    unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;
     Ok(())
 }
 
@@ -97,11 +113,6 @@ impl SignalFd {
         let word =
             |at: usize| i32::from_ne_bytes([buffer[at], buffer[at + 1], buffer[at + 2], buffer[at + 3]]);
         Ok(Some(Received { signal: word(0), by_kernel: word(8) == libc::SI_KERNEL }))
-    }
-
-    /// The descriptor's number.
-    pub fn number(&self) -> i32 {
-        self.0.as_raw_fd()
     }
 }
 

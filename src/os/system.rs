@@ -4,7 +4,11 @@ use std::io;
 
 /// The id of this boot (proc_sys_kernel(5), random/boot_id).
 pub fn boot_id() -> io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    let file = rustix::fs::open("/proc/sys/kernel/random/boot_id", flags, rustix::fs::Mode::empty())?;
+    let mut text = [0; 64];
+    let length = rustix::io::read(file, &mut text[..])?;
+    Ok(String::from_utf8_lossy(&text[..length]).trim().to_owned())
 }
 
 /// The host's name, as uname(2) has it.

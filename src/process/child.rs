@@ -8,11 +8,11 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::libc;
-use nix::sys::signal::SigSet;
 use serde::{Deserialize, Serialize};
 
+use crate::os::fd;
 use crate::os::process::{self, PointerList};
-use crate::os::{fd, signals};
+use crate::os::signals::Blocked;
 
 use super::entry::Entry;
 use super::error::{Error, status};
@@ -34,10 +34,8 @@ pub struct Plan {
     pub directory: Option<CString>,
     /// The caller's umask.
     pub umask: rustix::fs::Mode,
-    /// The caller's signal mask.
-    pub mask: SigSet,
-    /// Whether SIGCHLD is to be ignored, as the caller had it.
-    pub ignores_child_signal: bool,
+    /// The caller's signal mask, and what it did with SIGCHLD.
+    pub signals: Blocked,
     /// The files that the command may mean, in the order of `PATH`.
     pub candidates: Vec<CString>,
     /// The arguments, the command's name first.
@@ -141,11 +139,7 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
         };
         fd::put(from, stream).map_err(setup("cannot set up the standard streams"))?;
     }
-    if plan.ignores_child_signal {
-        signals::ignore_child_signal().map_err(setup("cannot set up signals"))?;
-    }
-    signals::set_mask(&plan.mask).map_err(setup("cannot set up signals"))?;
-    Ok(())
+    plan.signals.restore().map_err(setup("cannot set up signals"))
 }
 
 /// As execvp(3) searches, but without a shell for files that are no programs.

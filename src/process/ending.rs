@@ -1,6 +1,5 @@
 //! The end of a process: made part of the record once, by whoever has seen it.
 
-use crate::os::fs::FileError;
 use crate::os::process::{Status, Usage as OsUsage};
 use nix::libc;
 use rustix::fs::FileType;
@@ -86,13 +85,13 @@ fn explain(status: Status, signals: &[EndedBy]) -> Option<EndedBy> {
 pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Option<Record>> {
     let lock = entry.lock_for_writing()?;
     let Some(mut record) = entry.load()? else { return Ok(None) };
+    let names = run_dir.names();
     if outcome.adds_to(&record) {
         outcome.apply_to(&mut record, &entry.noted_signals());
         entry.save(&record)?;
     }
-    let names = run_dir.names();
     if names.shelf_of(&record) == Shelf::Joined {
-        names.drop_live(&record)?;
+        names.remove(Shelf::Live, &record)?;
     } else {
         names.move_to_ended(&record)?;
     }
@@ -108,11 +107,6 @@ pub fn settle_sentinel(entry: &Entry) -> Result<()> {
         entry.settle_sentinel()?;
     }
     Ok(())
-}
-
-/// Whether an error means that there is nothing left to write to: the directory was removed.
-pub fn is_removed(error: &super::error::Error) -> bool {
-    matches!(error, super::error::Error::File(FileError { source, .. }) if source.kind() == std::io::ErrorKind::NotFound)
 }
 
 #[cfg(test)]

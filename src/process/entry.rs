@@ -97,9 +97,7 @@ impl Entry {
     /// Writes the record of a start that is under way.
     pub fn save_starting(&self, record: &Record) -> Result<()> {
         let json = self.to_json(record)?;
-        // One that a killed start left behind is in the way; the life lock says that we are the only start now.
-        optional(self.dir.unlink(STARTING))?;
-        Ok(self.dir.write_new(STARTING, &json)?)
+        Ok(self.dir.overwrite(STARTING, &json)?)
     }
 
     fn to_json(&self, record: &Record) -> Result<Vec<u8>> {
@@ -121,6 +119,13 @@ impl Entry {
         let sentinel = self.dir.open_read_write(SENTINEL)?;
         let taken = lock::try_lock(&sentinel, LIFE).map_err(|e| self.lock_failed(e))?;
         Ok(taken.then_some(sentinel))
+    }
+
+    /// Waits for the life lock and takes it: whoever holds it is known to be dying.
+    pub fn wait_for_life(&self) -> Result<OwnedFd> {
+        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        lock::lock(&sentinel, LIFE).map_err(|e| self.lock_failed(e))?;
+        Ok(sentinel)
     }
 
     /// Opens the sentinel to look at the life lock, or to wait for its end.

@@ -16,7 +16,7 @@ use super::wait::{self, Waiting};
 pub struct Follower<'a> {
     run_dir: &'a RunDir,
     changes: OwnedFd,
-    waiting: std::cell::RefCell<Vec<Waiting>>,
+    waiting: Vec<Waiting>,
 }
 
 impl<'a> Follower<'a> {
@@ -28,31 +28,25 @@ impl<'a> Follower<'a> {
             inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(failed)?;
         inotify::add_watch(&changes, &path, inotify::WatchFlags::MODIFY).map_err(failed)?;
         let waiting = wait::begin(run_dir, vec![seen.entry])?;
-        Ok(Self { run_dir, changes, waiting: waiting.into() })
+        Ok(Self { run_dir, changes, waiting })
     }
 
     /// Whether the process has ended.
-    pub fn has_ended(&self) -> bool {
+    pub fn has_ended(&mut self) -> bool {
         // An error (it was closed) is an end as well.
-        wait::wait(
-            self.run_dir,
-            &mut self.waiting.borrow_mut(),
-            false,
-            Deadline::after(std::time::Duration::ZERO),
-        )
-        .unwrap_or(true)
+        wait::wait(self.run_dir, &mut self.waiting, false, Deadline::after(std::time::Duration::ZERO))
+            .unwrap_or(true)
     }
 
     /// Sleeps until there is something to read, the process has ended, or nobody reads standard output any more: `false`.
     pub fn sleep(&self) -> Result<bool> {
-        let waiting = self.waiting.borrow();
         let stdout = std::io::stdout();
         // A pipe without a reader says POLLERR, unasked.
         let mut fds = vec![
             PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()),
             PollFd::from_borrowed_fd(self.changes.as_fd(), PollFlags::IN),
         ];
-        fds.extend(waiting.iter().filter_map(Waiting::poll_fd));
+        fds.extend(self.waiting.iter().filter_map(Waiting::poll_fd));
         match poll(&mut fds, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(Error::system("cannot wait for the log", e)),

@@ -1,8 +1,6 @@
 //! Launching: from what the user asked for to a process that runs under its monitor, or to nothing at all.
 
 use std::ffi::{CString, OsStr, OsString};
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use crate::os::fs::FileError;
 use crate::os::process::{self, Fork, PointerList};
-use crate::os::signals::{self, Received, SignalFd};
+use crate::os::signals::{self, Blocked, Received, SignalFd};
 use crate::os::{fd, umask};
 
 use super::authkey;
@@ -130,6 +128,7 @@ fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<'a>> {
             std::fs::read_link("/proc/self/cwd").map_err(|e| FileError::new("read", "/proc/self/cwd", e))?
         }
     };
+    let (boot_id, pid_namespace) = (run_dir.host.boot_id()?.to_owned(), run_dir.host.pid_namespace()?);
     let key = creator.as_ref().map_or(super::record::NO_PARENT, |creator| &creator.key);
     let ledger = Ledger::open_or_create(run_dir, key)?;
     let entry = run_dir.make_entry()?;
@@ -163,11 +162,11 @@ fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<'a>> {
         ended_by: None,
         core_dumped: None,
         host: run_dir.host.name().to_owned(),
-        boot_id: run_dir.host.boot_id()?.to_owned(),
+        boot_id,
         monitor: None,
         start_ticks: None,
         pidfd_inode: None,
-        pid_namespace: Some(run_dir.host.pid_namespace()?),
+        pid_namespace: Some(pid_namespace),
         unique: request.unique,
         witness: None,
         other: std::collections::BTreeMap::new(),
@@ -230,7 +229,11 @@ fn recorded_job(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
         error: Stream::from_record(&before.stderr),
     };
     let files = streams.open_files()?;
-    let Some(life) = entry.begin_start()? else { return Err(once()) };
+    let Some(life) = entry.begin_start()? else {
+        // Started by somebody else; or `set` is at work, or a start that will fail: those are waited for.
+        entry.wait_for_start()?;
+        return recorded_job(run_dir, entry);
+    };
     // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
     if entry.dir.has(super::entry::STARTING) {
         drop(life);
@@ -333,15 +336,13 @@ fn plan(
     let variables = changes.of_process(run_dir, record);
     let candidates = candidates(&record.command[0].0, &variables)?;
     let arguments = record.command.iter().map(|text| environment::to_c_string(text.0.as_bytes()));
-    let failed = |e| Error::system("cannot set up signals", e);
     Ok(Plan {
         own_session,
         streams,
         passed,
         directory: directory.map(|path| environment::to_c_string(path.as_os_str().as_bytes())).transpose()?,
         umask: umask::of_caller(),
-        ignores_child_signal: signals::default_child_signal().map_err(failed)?,
-        mask: signals::block_all().map_err(failed)?,
+        signals: Blocked::new().map_err(|e| Error::system("cannot set up signals", e))?,
         candidates,
         arguments: PointerList::new(arguments.collect::<Result<_>>()?),
         environment: PointerList::new(environment::to_c_strings(&variables)?),
@@ -384,12 +385,8 @@ fn in_background(job: Job<'_>) -> Result<Record> {
     // The monitor's copies of the locks are to be the only ones.
     drop(report);
     let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = job;
-    drop((life, number, name_lock, creator));
-    signals::set_mask(&plan.mask).map_err(|e| Error::system("cannot set up signals", e))?;
-    let mut bytes = Vec::new();
-    File::from(answer)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::system("cannot hear from the monitor", e))?;
+    drop((life, number, name_lock, creator, plan));
+    let bytes = read_to_end(&answer).map_err(|e| Error::system("cannot hear from the monitor", e))?;
     match serde_json::from_slice(&bytes) {
         Ok(Answer::Started(started)) => {
             started.complete(&mut record);
@@ -419,25 +416,22 @@ const FORWARDED: [Signal; 6] =
 fn in_foreground(mut job: Job<'_>) -> Result<Record> {
     let (command, directory) = (job.record.command[0].to_string(), job.record.cwd.to_string());
     let _ = process::become_subreaper();
-    let mask = job.plan.mask;
-    let pid = job.begin().map_err(|failure| {
-        let _ = signals::set_mask(&mask);
-        failure.into_error(&command, &directory)
-    })?;
     let mut waited_for = FORWARDED.to_vec();
     waited_for.push(Signal::SIGCHLD);
-    let failed = |e| Error::system("cannot wait for the process", e);
+    let signals = SignalFd::new(&waited_for).map_err(|e| {
+        job.undo();
+        Error::system("cannot wait for signals", e)
+    })?;
+    let pid = job.begin().map_err(|failure| failure.into_error(&command, &directory))?;
+    let Job { run_dir, entry, record, plan, life, creator, .. } = job;
+    let Plan { signals: blocked, .. } = plan;
     // Stop signals and the rest act on procctl as on any program, so that ^Z and fg work. Those that are forwarded have
     // been blocked since before there was a process, and none is lost.
-    signals::set_mask(&signals::union(&mask, &waited_for)).map_err(failed)?;
-    let signals = SignalFd::new(&waited_for).map_err(failed)?;
-    let Job { run_dir, entry, record, plan, life, creator, .. } = job;
-    drop(plan);
+    let _ = signals::set_mask(&signals::union(&blocked.mask, &waited_for));
     let parent = creator.as_ref().filter(|_| record.daemon);
     let supervisor = Supervisor { run_dir, entry: &entry, pid, signals: Some(&signals), parent };
     let ended = supervisor.wait(&mut |received: Received| {
-        // What the terminal sent, the whole foreground group has already.
-        if !received.by_kernel {
+        if !is_for_the_group(received) {
             process::signal_child(pid, received.signal);
         }
     });
@@ -445,13 +439,33 @@ fn in_foreground(mut job: Job<'_>) -> Result<Record> {
     drop(life);
     // What came for a command that had just ended goes nowhere.
     while signals.next().is_ok_and(|received| received.is_some()) {}
-    signals::set_mask(&mask).map_err(failed)?;
+    drop(blocked);
     entry.load()?.ok_or_else(|| {
         Error::refused(format!(
             "the record {} was removed while the process ran",
             entry.path(RECORD).display()
         ))
     })
+}
+
+/// Whether the whole foreground group, and so the command, has a signal already: the terminal sent it. A hang-up is sent to
+/// the leader of the session alone.
+fn is_for_the_group(received: Received) -> bool {
+    received.by_kernel && !(received.signal == Signal::SIGHUP as i32 && process::is_session_leader())
+}
+
+/// Reads a pipe to its end.
+fn read_to_end(pipe: &OwnedFd) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(pipe, &mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 #[cfg(test)]

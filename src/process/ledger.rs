@@ -104,7 +104,8 @@ impl Ledger {
     /// Removes the ledger of a parent that will create no more children, if it has none left.
     pub fn remove_if_empty(self, run_dir: &RunDir, key: &str) -> Result<()> {
         let _locked = self.lock()?;
-        if self.children()?.is_empty() {
+        let is_child = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        if self.dir.find(is_child)?.is_none() {
             optional(self.dir.unlink(super::entry::AUTHKEY))?;
             optional(self.dir.unlink(COUNT))?;
             optional(run_dir.root.rmdir(path(key)))?;

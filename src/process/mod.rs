@@ -2,7 +2,7 @@
 //!
 //! Read in this order: [`record`] (what is known of one), [`entry`] (where that is kept, and the two locks),
 //! [`rundir`] with its indexes [`names`] and [`ledger`], [`family`] (who creates), [`launch`] → [`child`] →
-//! [`monitor`] → [`ending`] (the life), [`observe`] and [`wait`] (how others see it), [`reference`] (how it is named).
+//! [`monitor`] → [`ending`] (the life), [`observe`] and [`wait`] (how others see it), [`mod@reference`] (how it is named).
 //! Nothing here prints.
 
 pub mod authkey;

@@ -196,10 +196,8 @@ impl Job<'_> {
         let Self { run_dir, entry, record, plan, life, creator, .. } = self;
         let creator = creator.filter(|_| record.daemon);
         let handled = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
-        let signals = SignalFd::new(&handled).ok();
         let mut kept =
             vec![entry.dir.as_fd().as_raw_fd(), run_dir.root.as_fd().as_raw_fd(), life.as_raw_fd()];
-        kept.extend(signals.as_ref().map(SignalFd::number));
         kept.extend(creator.as_ref().map(|creator| creator.pidfd.as_raw_fd()));
         for stream in 0..3 {
             let _ = fd::put(plan.streams.null.as_raw_fd(), stream);
@@ -208,6 +206,8 @@ impl Job<'_> {
         // The plan's descriptors are closed here, by number, and its values never dropped.
         std::mem::forget(plan);
         let _ = fd::close_all_but(&mut kept);
+        // Only now: there are descriptors to be had.
+        let signals = SignalFd::new(&handled).ok();
         // The last look at the environment: the title is written over it.
         let keep = retention::keep();
         let _ = title::set(c"procctl-monitor", &format!("{TITLE}{} {}", entry.id, record.name));
@@ -286,7 +286,8 @@ impl Supervisor<'_> {
             match process::peek_ended(Which::Any) {
                 Ok(Some(ended)) if ended.pid == self.pid => return Some(ended),
                 Ok(Some(orphan)) => drop(process::reap(orphan.pid)),
-                _ => return process::peek_ended(Which::Pid(self.pid)).ok().flatten(),
+                Ok(None) => return None,
+                Err(_) => return process::peek_ended(Which::Pid(self.pid)).ok().flatten(),
             }
         }
     }
@@ -315,8 +316,8 @@ impl Supervisor<'_> {
             witness: Witness::Monitor,
         };
         let mut pause = Duration::from_millis(50);
-        while let Err(e) = ending::settle(self.run_dir, self.entry, &outcome) {
-            if ending::is_removed(&e) {
+        while ending::settle(self.run_dir, self.entry, &outcome).is_err() {
+            if self.entry.dir.metadata().is_err_and(|e| e.is_not_found()) {
                 break;
             }
             std::thread::sleep(pause);

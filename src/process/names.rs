@@ -63,7 +63,7 @@ impl Tag {
     pub fn of(record: &Record) -> Self {
         Self {
             name: hash(&record.name),
-            stopped: record.stopped_at.map_or(0, Moment::micros),
+            stopped: if record.is_final() { end_of(record).micros() } else { 0 },
             parent: hash(record.parent_key()),
             id: record.id.clone(),
         }
@@ -85,6 +85,11 @@ impl Tag {
     fn unstopped(&self) -> Self {
         Self { stopped: 0, ..self.clone() }
     }
+}
+
+/// When it ended; if that is not known, the last moment that is.
+fn end_of(record: &Record) -> Moment {
+    record.stopped_at.or(record.started_at).unwrap_or(record.created_at)
 }
 
 fn bucket(shelf: Shelf, name: u64) -> String {
@@ -127,8 +132,9 @@ impl<'a> Names<'a> {
 
     /// Takes a process off a shelf.
     pub fn remove(self, shelf: Shelf, record: &Record) -> Result<()> {
-        optional(self.root.unlink(Tag::of(record).path(shelf)))?;
-        Ok(())
+        let tag = Tag::of(record);
+        let tag = if matches!(shelf, Shelf::Initial | Shelf::Live) { tag.unstopped() } else { tag };
+        self.drop_tag(shelf, &tag)
     }
 
     /// Takes a process off all shelves.
@@ -173,13 +179,7 @@ impl<'a> Names<'a> {
         }
         self.rename(&tag.path(Shelf::Ended), &to, Shelf::Joined, record)?;
         // A monitor that was killed before it moved the entry left one on the live shelf.
-        self.drop_live(record)
-    }
-
-    /// Removes the entry among the live ones of a process whose record is final.
-    pub fn drop_live(self, record: &Record) -> Result<()> {
-        optional(self.root.unlink(Tag::of(record).unstopped().path(Shelf::Live)))?;
-        Ok(())
+        self.remove(Shelf::Live, record)
     }
 
     fn rename(self, from: &str, to: &str, shelf: Shelf, record: &Record) -> Result<()> {

@@ -1,7 +1,6 @@
 //! What is true of a process now: its record, its locks and the kernel, taken together.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
@@ -72,6 +71,11 @@ impl Observed {
     /// Whether it is alive.
     pub fn is_alive(&self) -> bool {
         matches!(self.life, Life::Alive { .. })
+    }
+
+    /// Whether it is alive and its monitor, too.
+    pub fn is_monitored(&self) -> bool {
+        matches!(self.life, Life::Alive { monitored: true, .. })
     }
 
     /// Whether it may be forgotten.
@@ -186,10 +190,6 @@ fn facts_of_started(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<
     }))
 }
 
-/// How long a command waits for a monitor to record an end that has happened. It takes a millisecond, unless the monitor
-/// cannot write (a full disk) or is stopped.
-const RECORDING: Duration = Duration::from_secs(2);
-
 /// What is true of a process now. An end that has happened is waited for until it is recorded, or for a bounded time.
 pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
     let mut waited = false;
@@ -206,7 +206,7 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
             }
             Facts::Monitored { .. } if waited => Life::Ending,
             Facts::Monitored { watch, .. } => {
-                watch.wait(RECORDING).map_err(|e| Error::system("cannot wait for a monitor", e))?;
+                watch.wait(run_dir.patience()).map_err(|e| Error::system("cannot wait for a monitor", e))?;
                 waited = true;
                 continue;
             }

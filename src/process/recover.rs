@@ -8,52 +8,75 @@ use std::os::fd::AsFd;
 use crate::os::fs::optional;
 use crate::os::pidfd::{self, Stage};
 
-use super::entry::{Entry, RECORD, STARTING};
+use super::ending::{self, Outcome};
+use super::entry::{ENVIRONMENT, Entry, RECORD, SENTINEL, STARTING};
 use super::error::{Error, Result};
 use super::names::Shelf;
 use super::record::{Record, State};
 use super::rundir::RunDir;
 
-/// Whether this process has a record, after a start that was cut off has been settled.
+/// Whether this process has a record, after a start that was cut off has been settled. The caller knows that its launcher
+/// or monitor has ended; the kernel may be still about to free their lock, and a child about to exec may hold it.
 pub fn is_recorded(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
     if entry.dir.has(RECORD) {
         return Ok(true);
     }
-    if !entry.dir.has(super::entry::SENTINEL) {
+    if !entry.dir.has(SENTINEL) {
         clear(run_dir, entry, None)?;
         return Ok(false);
     }
-    settle(run_dir, entry)
+    let _life = entry.wait_for_life()?;
+    settle_locked(run_dir, entry)
 }
 
 /// Settles a start that was cut off. Says whether there is a record now. Does nothing while the start is under way.
-///
-/// The life lock is held meanwhile: no other start, and no change of a record in state `initial`, comes in between.
 pub fn settle(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
-    let Some(_life) = entry.take_life()? else { return Ok(entry.dir.has(RECORD)) };
+    match entry.take_life()? {
+        Some(_life) => settle_locked(run_dir, entry),
+        None => Ok(entry.dir.has(RECORD)),
+    }
+}
+
+/// The life lock is held: no other start, and no change of a record in state `initial`, comes in between.
+fn settle_locked(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
     let before = entry.load()?;
     if before.as_ref().is_some_and(|record| record.state != State::Initial) {
         return Ok(true);
     }
     let starting = entry.load_starting()?;
-    if let Some(record) = &starting
-        && lives(record)?
-    {
-        entry.dir.rename(STARTING, RECORD)?;
-        run_dir.names().add(Shelf::Live, record)?;
-        run_dir.names().remove(Shelf::Initial, record)?;
-        return Ok(true);
+    match starting {
+        Some(record) if lives(&record)? => {
+            appear(run_dir, entry, &record)?;
+            Ok(true)
+        }
+        // It can have run, and a process is started at most once.
+        Some(mut record) if before.is_some() => {
+            let why = "its monitor was killed while it was being started, and nobody saw whether it ran";
+            Outcome::Lost(why.to_owned()).apply_to(&mut record, &[]);
+            entry.save_starting(&record)?;
+            appear(run_dir, entry, &record)?;
+            run_dir.names().move_to_ended(&record)?;
+            ending::settle_sentinel(entry)?;
+            Ok(true)
+        }
+        // The record of a start is whole before the exec: it cannot have run.
+        None if before.is_some() => {
+            optional(entry.dir.unlink(STARTING))?;
+            Ok(true)
+        }
+        starting => {
+            clear(run_dir, entry, starting.as_ref())?;
+            Ok(false)
+        }
     }
-    if before.is_none() {
-        clear(run_dir, entry, starting.as_ref())?;
-        return Ok(false);
-    }
-    // It is as it was before the attempt.
-    optional(entry.dir.unlink(STARTING))?;
-    if let Some(record) = starting {
-        run_dir.names().remove(Shelf::Live, &record)?;
-    }
-    Ok(true)
+}
+
+/// Makes up for the last steps of a start.
+fn appear(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    entry.dir.rename(STARTING, RECORD)?;
+    optional(entry.dir.unlink(ENVIRONMENT))?;
+    run_dir.names().add(Shelf::Live, record)?;
+    run_dir.names().remove(Shelf::Initial, record)
 }
 
 fn lives(record: &Record) -> Result<bool> {

@@ -39,19 +39,23 @@ pub fn clear_now_and_then(run_dir: &RunDir, keep: Option<Duration>) {
     }
 }
 
+/// Whether the run directory is due to be cleared. Only one of those that ask is told so.
 fn is_due(run_dir: &RunDir) -> bool {
-    match run_dir.root.stat(STAMP) {
-        Ok(stamp) => {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let then = Duration::from_secs(u64::try_from(stamp.st_mtime).unwrap_or(0));
-            // A stamp from the future (a clock that was set back) is overdue as well.
-            let due = now.checked_sub(then).is_none_or(|age| age >= EVERY);
-            due && run_dir.root.touch(STAMP).is_ok()
-        }
-        // Only one of those that find no stamp makes it.
-        Err(e) if e.is_not_found() => run_dir.root.write_new(STAMP, b"").is_ok(),
-        Err(_) => false,
+    let made = match run_dir.root.write_new(STAMP, b"") {
+        Ok(()) => true,
+        Err(e) if e.is_already_there() => false,
+        Err(_) => return false,
+    };
+    let Ok(stamp) = run_dir.root.open_read_write(STAMP) else { return false };
+    if !crate::os::lock::try_lock(&stamp, 0).unwrap_or(false) {
+        return false;
     }
+    let Ok(last) = run_dir.root.stat(STAMP) else { return false };
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let then = Duration::from_secs(u64::try_from(last.st_mtime).unwrap_or(0));
+    // A stamp from the future (a clock that was set back) is overdue as well.
+    let due = made || now.checked_sub(then).is_none_or(|age| age >= EVERY);
+    due && run_dir.root.touch(STAMP).is_ok()
 }
 
 /// Forgets every process that ended longer ago than that, and what was left by starts that were cut off.
@@ -85,7 +89,11 @@ fn clear_leftover(run_dir: &RunDir, id: &Id) -> Result<()> {
     let made = Duration::from_secs(u64::try_from(entry.dir.metadata()?.st_mtime).unwrap_or(0));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if now.saturating_sub(made) >= EVERY {
-        recover::is_recorded(run_dir, &entry)?;
+        if entry.dir.has(super::entry::SENTINEL) {
+            recover::settle(run_dir, &entry)?;
+        } else {
+            recover::clear(run_dir, &entry, None)?;
+        }
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The run directory: where it is, whether it may be trusted, and the way to a process by its id.
 
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use crate::os::fs::{Dir, FileError, optional};
 use crate::os::system;
@@ -14,6 +16,7 @@ use super::error::{Error, Result};
 use super::host::Host;
 use super::id::{self, Id};
 use super::names::Names;
+use super::time::Deadline;
 
 /// The variable that names the run directory; also set in every process.
 pub const VARIABLE: &str = "PROCCTL_RUN_DIR";
@@ -25,6 +28,8 @@ pub struct RunDir {
     pub root: Dir,
     /// Where and when we are.
     pub host: Host,
+    /// Until when this command waits for monitors that do not record the ends of their processes.
+    patience: OnceCell<Deadline>,
 }
 
 /// Where the run directory is: the option, the variable, or the default. Absolute.
@@ -96,7 +101,14 @@ impl RunDir {
                 "name the real directory",
             );
         }
-        Ok(Self { root, host: Host::default() })
+        Ok(Self { root, host: Host::default(), patience: OnceCell::new() })
+    }
+
+    /// How long a command goes on waiting for monitors to record ends that have happened, for all of them together. It takes
+    /// a millisecond, unless a monitor cannot write (a full disk) or is stopped.
+    pub fn patience(&self) -> Duration {
+        const IN_ALL: Duration = Duration::from_secs(2);
+        self.patience.get_or_init(|| Deadline::after(IN_ALL)).left().unwrap_or(IN_ALL)
     }
 
     /// Its path.

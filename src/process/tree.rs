@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
 use crate::os::process;
+use crate::os::signals::Blocked;
 
 use super::error::{Error, Result};
 use super::identity::Identity;
@@ -35,7 +36,8 @@ struct Member {
 /// The tree of one process.
 #[derive(Debug)]
 pub struct Tree {
-    root: i32,
+    /// The process itself. While it lives its pid is its own.
+    root: (i32, OwnedFd),
     monitor: Option<(i32, OwnedFd)>,
     members: BTreeMap<i32, Member>,
     _hold: Option<OwnedFd>,
@@ -48,23 +50,25 @@ fn failed(e: std::io::Error) -> Error {
 impl Tree {
     /// Takes hold of the tree of a live process. `None` if it has ended: its tree cannot be told from others' then.
     pub fn of(run_dir: &RunDir, seen: &Observed) -> Result<Option<Self>> {
-        let Some(seen) = observe::by_id(run_dir, &seen.record.id)? else { return Ok(None) };
-        let Life::Alive { pin: Pin::Held(pidfd), monitored } = &seen.life else { return Ok(None) };
-        let (Some(root), monitor) = (seen.record.pid, seen.record.monitor) else { return Ok(None) };
-        let hold = if *monitored { seen.entry.hold_monitor().ok() } else { None };
-        let monitor = match monitor.filter(|_| *monitored) {
+        let Some(Observed { entry, record, life }) = observe::by_id(run_dir, &seen.record.id)? else {
+            return Ok(None);
+        };
+        let Life::Alive { pin: Pin::Held(pidfd), monitored } = life else { return Ok(None) };
+        let (Some(root), monitor) = (record.pid, record.monitor) else { return Ok(None) };
+        let hold = if monitored { entry.hold_monitor().ok() } else { None };
+        let monitor = match monitor.filter(|_| monitored) {
             Some(monitor) => pidfd::open(monitor.pid).ok().map(|pidfd| (monitor.pid, pidfd)),
             None => None,
         };
         // The pid of the monitor was its own if the life lock is still held after it was pinned.
         let monitor = match monitor {
-            Some(monitor) if seen.entry.watch()?.is_monitored()? => Some(monitor),
+            Some(monitor) if entry.watch()?.is_monitored()? => Some(monitor),
             _ => None,
         };
         if pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Alive {
             return Ok(None);
         }
-        Ok(Some(Self { root, monitor, members: BTreeMap::new(), _hold: hold }))
+        Ok(Some(Self { root: (root, pidfd), monitor, members: BTreeMap::new(), _hold: hold }))
     }
 
     /// Sends a signal to every member, each once.
@@ -79,6 +83,8 @@ impl Tree {
     }
 
     fn send_to_new(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
+        // Ended between stopping and continuing, procctl would leave the tree stopped.
+        let _blocked = Blocked::new().map_err(failed)?;
         while self.look(run_dir)? {
             if order.ends() {
                 self.signal_new(libc::SIGSTOP);
@@ -108,16 +114,17 @@ impl Tree {
 
     /// Finds members that were not known. Forgets those that have ended. Says whether there were new ones.
     fn look(&mut self, run_dir: &RunDir) -> Result<bool> {
+        let all = proc::all().map_err(failed)?;
         self.members
             .retain(|_, member| pidfd::stage(member.pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive));
-        let all = proc::all().map_err(failed)?;
+        // Who lives after the list was made lived when it was made: the pids in it are their own.
         let monitors = monitors(run_dir)?;
         let mut found = false;
         for stat in descendants(&all, &self.roots(), &monitors) {
             if self.members.get(&stat.pid).is_some_and(|known| known.start_ticks == stat.start_ticks) {
                 continue;
             }
-            // Pinned now, and still a child of the one it was found under: it is the process that was found.
+            // Pinned now, with the same start time: it is the process that was found.
             let Some((identity, pidfd, now)) = Identity::of_pid(stat.pid).map_err(failed)? else { continue };
             if identity.start_ticks != stat.start_ticks || matches!(now.state, 'Z' | 'X') {
                 continue;
@@ -129,13 +136,14 @@ impl Tree {
         Ok(found)
     }
 
-    /// From whom the tree is looked for: the monitor while it lives, the process, and every known member.
+    /// From whom the tree is looked for: the monitor, the process, and every known member; each only while it lives, for
+    /// afterwards its pid may be somebody else's.
     fn roots(&self) -> Roots {
         let alive = |pidfd: &OwnedFd| pidfd::stage(pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive);
         let monitor = self.monitor.as_ref().filter(|(_, pidfd)| alive(pidfd)).map(|&(pid, _)| pid);
-        let mut members: BTreeSet<i32> = self.members.keys().copied().collect();
-        members.insert(self.root);
-        Roots { monitor, members, session: monitor.is_none().then_some(self.root) }
+        let root = Some(&self.root).filter(|(_, pidfd)| alive(pidfd)).map(|&(pid, _)| pid);
+        let members = self.members.keys().copied().chain(root).collect();
+        Roots { monitor, members, session: root.filter(|_| monitor.is_none()) }
     }
 
     fn signal_new(&self, signal: i32) {

@@ -123,11 +123,17 @@ fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<
         Facts::Monitored { watch, process } => {
             Phase::Monitor(watch, kept.or(process.map(|(pidfd, _)| pidfd)))
         }
-        Facts::Orphaned { pidfd, .. } => unmonitored(kept.unwrap_or(pidfd))?,
+        Facts::Orphaned { pidfd, .. } => {
+            let Some(phase) = unmonitored(kept.unwrap_or(pidfd))? else {
+                let why = "its monitor was killed, and this kernel does not tell the exit code";
+                return unseen(run_dir, entry, record, why).map(Some);
+            };
+            phase
+        }
         Facts::Vanished(why) => match kept {
             Some(pidfd) => match pidfd::stage(pidfd.as_fd()).map_err(failed)? {
                 Stage::Reaped => return ask_kernel(run_dir, entry, record, &pidfd, why).map(Some),
-                _ => unmonitored(pidfd)?,
+                _ => Phase::Reaping(pidfd),
             },
             None => return unseen(run_dir, entry, record, why).map(Some),
         },
@@ -139,13 +145,14 @@ fn failed(e: std::io::Error) -> Error {
     Error::system("cannot wait for a process", e)
 }
 
-fn unmonitored(pidfd: OwnedFd) -> Result<Phase> {
+/// What to wait for without a monitor; `None` if it has ended and the kernel will not tell more (before Linux 6.9).
+fn unmonitored(pidfd: OwnedFd) -> Result<Option<Phase>> {
     Ok(if pidfd::inode(&pidfd).is_some() {
-        Phase::Reaping(pidfd)
+        Some(Phase::Reaping(pidfd))
     } else if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
-        Phase::End(pidfd)
+        Some(Phase::End(pidfd))
     } else {
-        Phase::Over
+        None
     })
 }
 
