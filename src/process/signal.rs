@@ -8,6 +8,7 @@ use crate::os::pidfd;
 use crate::os::proc::Stat;
 use crate::os::process;
 
+use super::entry::Entry;
 use super::error::{Error, Result};
 use super::observe::{Life, Observed, Pin};
 use super::record::{Action, EndedBy};
@@ -76,17 +77,16 @@ pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
 
 fn send_through(seen: &Observed, pidfd: BorrowedFd<'_>, order: Order) -> Result<Delivered> {
     if order.signal != 0 {
-        note(seen, order);
+        note(&seen.entry, order);
     }
     send_to(pidfd, seen.record.pid.unwrap_or(0), order)
         .map_err(|e| Error::system(format!("cannot signal {}", seen.record.id), e))
 }
 
 /// Notes who sends what, before it is sent: the monitor reads it at the end. Best effort, for the signal counts more.
-pub fn note(seen: &Observed, order: Order) {
+pub fn note(entry: &Entry, order: Order) {
     let Order { action, signal } = order;
-    let _ =
-        seen.entry.note_signal(&EndedBy { action, signal, by_pid: process::os_parent(), at: Moment::now() });
+    let _ = entry.note_signal(&EndedBy { action, signal, by_pid: process::os_parent(), at: Moment::now() });
 }
 
 /// Sends it through a pidfd, which never means another process.

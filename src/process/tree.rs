@@ -6,7 +6,7 @@
 //!
 //! Monitors of managed descendants are passed over, their processes are not: each of them still records its end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::libc;
@@ -17,29 +17,47 @@ use crate::os::proc::{self, Stat};
 use crate::os::process;
 use crate::os::signals::Blocked;
 
+use super::entry::Entry;
 use super::error::{Error, Result};
 use super::identity::Identity;
 use super::names::Shelf;
 use super::observe::{self, Life, Observed, Pin};
+use super::record::Record;
 use super::rundir::RunDir;
 use super::signal::{self, Order};
 use super::time::Deadline;
 
-/// A member of the tree, pinned.
+/// A process of the tree, pinned.
 #[derive(Debug)]
 struct Member {
     pidfd: OwnedFd,
-    start_ticks: u64,
-    signalled: bool,
+    role: Role,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// To be signalled.
+    New,
+    /// Signalled.
+    Signalled,
+    /// A monitor: never signalled, and not waited for.
+    Monitor,
+}
+
+impl Member {
+    fn is_alive(&self) -> bool {
+        pidfd::stage(self.pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive)
+    }
 }
 
 /// The tree of one process.
 #[derive(Debug)]
 pub struct Tree {
-    /// The process itself. While it lives its pid is its own.
-    root: (i32, OwnedFd),
-    monitor: Option<(i32, OwnedFd)>,
+    /// The process itself, its monitor, and every descendant that was found, by pid. All are pinned: while one lives, its pid
+    /// is its own.
     members: BTreeMap<i32, Member>,
+    /// Without a monitor nobody collects orphans; those that stayed in the session of the process are found by it.
+    session: Option<i32>,
     _hold: Option<OwnedFd>,
 }
 
@@ -68,7 +86,10 @@ impl Tree {
         if pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Alive {
             return Ok(None);
         }
-        Ok(Some(Self { root: (root, pidfd), monitor, members: BTreeMap::new(), _hold: hold }))
+        let session = monitor.is_none().then_some(root);
+        let mut members = BTreeMap::from([(root, Member { pidfd, role: Role::New })]);
+        members.extend(monitor.map(|(pid, pidfd)| (pid, Member { pidfd, role: Role::Monitor })));
+        Ok(Some(Self { members, session, _hold: hold }))
     }
 
     /// Sends a signal to every member, each once.
@@ -76,34 +97,46 @@ impl Tree {
     /// For one that ends processes the tree is stopped first, and looked at until nothing new is found: what is stopped
     /// cannot fork. Then it is continued.
     pub fn send(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
-        for member in self.members.values_mut() {
-            member.signalled = false;
-        }
+        self.change_roles(Role::Signalled, Role::New);
         self.send_to_new(run_dir, order)
     }
 
     fn send_to_new(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
         // Ended between stopping and continuing, procctl would leave the tree stopped.
         let _blocked = Blocked::new().map_err(failed)?;
-        while self.look(run_dir)? {
+        let mut managed = live_records(run_dir)?;
+        loop {
             if order.ends() {
                 self.signal_new(libc::SIGSTOP);
             }
+            if !self.look(&managed)? {
+                break;
+            }
+            managed = live_records(run_dir)?;
         }
-        self.note(run_dir, order);
+        for (entry, record) in &managed {
+            let pid = record.pid.unwrap_or(0);
+            if self.members.get(&pid).is_some_and(|member| member.role == Role::New) {
+                signal::note(entry, order);
+            }
+        }
         self.signal_new(order.signal);
         if order.ends() {
             self.signal_new(libc::SIGCONT);
         }
-        self.members.values_mut().for_each(|member| member.signalled = true);
+        self.change_roles(Role::New, Role::Signalled);
         Ok(())
+    }
+
+    fn change_roles(&mut self, from: Role, to: Role) {
+        self.members.values_mut().filter(|member| member.role == from).for_each(|member| member.role = to);
     }
 
     /// Waits until no member is left, or the time is over: `false`. Those that come to be meanwhile are signalled, too.
     pub fn wait(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
         loop {
             self.send_to_new(run_dir, order)?;
-            if self.members.is_empty() {
+            if self.members.values().all(|member| member.role == Role::Monitor) {
                 return Ok(true);
             }
             if !self.wait_for_one(deadline)? {
@@ -113,57 +146,41 @@ impl Tree {
     }
 
     /// Finds members that were not known. Forgets those that have ended. Says whether there were new ones.
-    fn look(&mut self, run_dir: &RunDir) -> Result<bool> {
-        let all = proc::all().map_err(failed)?;
-        self.members
-            .retain(|_, member| pidfd::stage(member.pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive));
-        // Who lives after the list was made lived when it was made: the pids in it are their own.
-        let monitors = monitors(run_dir)?;
+    ///
+    /// The list of all processes is a rumour: any pid in it may be somebody else's by now. A process becomes a member only if,
+    /// after it was pinned, it is still the child of a member that lives.
+    fn look(&mut self, managed: &[(Entry, Record)]) -> Result<bool> {
+        self.members.retain(|_, member| member.is_alive());
+        let is_monitor = |pid| managed.iter().any(|(_, record)| record.monitor.is_some_and(|m| m.pid == pid));
+        let me = process::own_pid();
         let mut found = false;
-        for stat in descendants(&all, &self.roots(), &monitors) {
-            if self.members.get(&stat.pid).is_some_and(|known| known.start_ticks == stat.start_ticks) {
+        for rumour in rumoured(&proc::all().map_err(failed)?, &self.members, self.session) {
+            if rumour == me || self.members.contains_key(&rumour) {
                 continue;
             }
-            // Pinned now, with the same start time: it is the process that was found.
-            let Some((identity, pidfd, now)) = Identity::of_pid(stat.pid).map_err(failed)? else { continue };
-            if identity.start_ticks != stat.start_ticks || matches!(now.state, 'Z' | 'X') {
+            let Some((_, pidfd, now)) = Identity::of_pid(rumour).map_err(failed)? else { continue };
+            let of_member = self.members.get(&now.parent).is_some_and(Member::is_alive);
+            let of_session = self.session == Some(now.session)
+                && self.members.get(&now.session).is_some_and(Member::is_alive);
+            if !(of_member || of_session) || matches!(now.state, 'Z' | 'X') {
                 continue;
             }
-            let member = Member { pidfd, start_ticks: stat.start_ticks, signalled: false };
-            self.members.insert(stat.pid, member);
-            found = true;
+            let role = if is_monitor(rumour) { Role::Monitor } else { Role::New };
+            found |= role == Role::New;
+            self.members.insert(rumour, Member { pidfd, role });
         }
         Ok(found)
     }
 
-    /// From whom the tree is looked for: the monitor, the process, and every known member; each only while it lives, for
-    /// afterwards its pid may be somebody else's.
-    fn roots(&self) -> Roots {
-        let alive = |pidfd: &OwnedFd| pidfd::stage(pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive);
-        let monitor = self.monitor.as_ref().filter(|(_, pidfd)| alive(pidfd)).map(|&(pid, _)| pid);
-        let root = Some(&self.root).filter(|(_, pidfd)| alive(pidfd)).map(|&(pid, _)| pid);
-        let members = self.members.keys().copied().chain(root).collect();
-        Roots { monitor, members, session: root.filter(|_| monitor.is_none()) }
-    }
-
     fn signal_new(&self, signal: i32) {
-        for member in self.members.values().filter(|member| !member.signalled) {
+        for member in self.members.values().filter(|member| member.role == Role::New) {
             let _ = pidfd::send_signal(member.pidfd.as_fd(), signal);
         }
     }
 
-    /// Notes the order for the managed ones among the new members.
-    fn note(&self, run_dir: &RunDir, order: Order) {
-        for (&pid, _) in self.members.iter().filter(|(_, member)| !member.signalled) {
-            if let Some(seen) = observe::named_with_pid(run_dir, pid) {
-                signal::note(&seen, order);
-            }
-        }
-    }
-
     fn wait_for_one(&self, deadline: Deadline) -> Result<bool> {
-        let mut fds: Vec<_> =
-            self.members.values().map(|member| PollFd::new(&member.pidfd, PollFlags::IN)).collect();
+        let waited_for = self.members.values().filter(|member| member.role != Role::Monitor);
+        let mut fds: Vec<_> = waited_for.map(|member| PollFd::new(&member.pidfd, PollFlags::IN)).collect();
         loop {
             let left = deadline.left().and_then(|left| Timespec::try_from(left).ok());
             match poll(&mut fds, left.as_ref()) {
@@ -176,52 +193,38 @@ impl Tree {
     }
 }
 
-struct Roots {
-    monitor: Option<i32>,
-    members: BTreeSet<i32>,
-    /// Without a monitor nobody collects orphans; those that stayed in the process's session are found by it.
-    session: Option<i32>,
-}
-
-/// The members and descendants of the roots, in no order. Monitors are passed over, their children are not.
-fn descendants(all: &[Stat], roots: &Roots, monitors: &BTreeSet<i32>) -> Vec<Stat> {
-    let me = process::own_pid();
-    let mut children: BTreeMap<i32, Vec<&Stat>> = BTreeMap::new();
+/// The pids of those that seem to descend from members, or to be in that session; parents before their children.
+fn rumoured(all: &[Stat], members: &BTreeMap<i32, Member>, session: Option<i32>) -> Vec<i32> {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for stat in all {
-        children.entry(stat.parent).or_default().push(stat);
+        children.entry(stat.parent).or_default().push(stat.pid);
     }
-    let mut seen = BTreeSet::new();
+    let in_session = all.iter().filter(|stat| session == Some(stat.session)).map(|stat| stat.pid);
+    let mut next: VecDeque<i32> = members.keys().copied().chain(in_session).collect();
     let mut found = Vec::new();
-    let mut next: Vec<&Stat> = all
-        .iter()
-        .filter(|stat| roots.members.contains(&stat.pid) || roots.session == Some(stat.session))
-        .chain(roots.monitor.iter().flat_map(|monitor| children.get(monitor).into_iter().flatten().copied()))
-        .collect();
-    while let Some(stat) = next.pop() {
-        if !seen.insert(stat.pid) {
-            continue;
-        }
-        next.extend(children.get(&stat.pid).into_iter().flatten());
-        let ended = matches!(stat.state, 'Z' | 'X');
-        if stat.pid != me && !ended && !monitors.contains(&stat.pid) {
-            found.push(stat.clone());
+    let mut seen = BTreeSet::new();
+    while let Some(pid) = next.pop_front() {
+        if seen.insert(pid) {
+            found.push(pid);
+            next.extend(children.get(&pid).into_iter().flatten());
         }
     }
     found
 }
 
-/// The monitors of all live processes of the run directory: their records say so, and their life locks are held. What a
-/// process calls itself proves nothing.
-fn monitors(run_dir: &RunDir) -> Result<BTreeSet<i32>> {
-    let mut found = BTreeSet::new();
+/// The live processes of the run directory that have a monitor: their life locks are held. What a process calls itself
+/// proves nothing.
+///
+/// No start that is under way is waited for: it may be a part of the tree and stopped.
+fn live_records(run_dir: &RunDir) -> Result<Vec<(Entry, Record)>> {
+    let mut found = Vec::new();
     for tag in run_dir.names().all(Shelf::Live)? {
         let Some(entry) = run_dir.entry(&tag.id)? else { continue };
         // One whose record cannot be read has no monitor that could be known.
-        let Ok(Some(record)) = entry.load() else { continue };
-        if let Some(monitor) = record.monitor
+        if let Ok(Some(record)) = entry.load()
             && entry.watch().is_ok_and(|watch| watch.is_monitored().unwrap_or(false))
         {
-            found.insert(monitor.pid);
+            found.push((entry, record));
         }
     }
     Ok(found)
@@ -231,35 +234,15 @@ fn monitors(run_dir: &RunDir) -> Result<BTreeSet<i32>> {
 mod tests {
     use super::*;
 
-    fn stat(pid: i32, parent: i32, comm: &str) -> Stat {
-        Stat {
-            pid,
-            parent,
-            comm: comm.as_bytes().to_vec(),
-            state: 'S',
-            session: 0,
-            start_ticks: 1,
-            start_stack: 0,
-        }
+    fn stat(pid: i32, parent: i32) -> Stat {
+        Stat { pid, parent, comm: Vec::new(), state: 'S', session: 0, start_ticks: 1, start_stack: 0 }
     }
 
     #[test]
-    fn monitors_are_passed_over_and_their_processes_are_not() {
-        let all = [
-            stat(10, 1, "procctl-monitor"),
-            stat(11, 10, "root"),
-            stat(12, 11, "child"),
-            stat(13, 10, "orphan"),
-            stat(14, 10, "procctl-monitor"),
-            stat(15, 14, "managed"),
-            stat(16, 15, "procctl-monitor"),
-            stat(99, 1, "stranger"),
-        ];
-        let roots = Roots { monitor: Some(10), members: BTreeSet::from([11]), session: None };
-        let mut found: Vec<i32> =
-            descendants(&all, &roots, &BTreeSet::from([10, 14])).into_iter().map(|stat| stat.pid).collect();
-        found.sort_unstable();
-        // 16 only calls itself a monitor.
-        assert_eq!(found, [11, 12, 13, 15, 16]);
+    fn descendants_come_after_those_they_descend_from() {
+        let all = [stat(13, 12), stat(12, 11), stat(11, 10), stat(14, 10), stat(99, 1), stat(10, 1)];
+        let pidfd = || pidfd::open(process::own_pid()).expect("pidfd");
+        let members = BTreeMap::from([(10, Member { pidfd: pidfd(), role: Role::Monitor })]);
+        assert_eq!(rumoured(&all, &members, None), [10, 11, 14, 12, 13]);
     }
 }
