@@ -121,6 +121,7 @@ fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<'a>> {
             "say --parent PID",
         ));
     }
+    check_file_size_limit()?;
     let directory = match &request.directory {
         Some(directory) => directory.clone(),
         // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
@@ -182,6 +183,21 @@ fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<'a>> {
         return Err(e);
     }
     Ok(draft)
+}
+
+/// Records and logs are files: with a limit that they cannot be written under, nothing is begun.
+fn check_file_size_limit() -> Result<()> {
+    const ENOUGH: u64 = 64 * 1024;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
+    match limit.current {
+        Some(limit) if limit < ENOUGH => Err(Error::hinted(
+            format!(
+                "the limit on the size of files, {limit} bytes, is too small for records: {ENOUGH} are needed"
+            ),
+            "ulimit -f unlimited; the command can set its own limit: procctl start -- sh -c 'ulimit -f 1; exec CMD'",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A new process, ready to be spawned.

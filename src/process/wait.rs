@@ -156,6 +156,11 @@ fn unmonitored(pidfd: OwnedFd) -> Result<Option<Phase>> {
     })
 }
 
+/// What the kernel tells of a process that was reaped.
+fn seen_by_kernel(word: i32) -> Outcome {
+    Outcome::Seen { status: Status::from_wait(word), usage: None, at: Moment::now(), witness: Witness::Pidfd }
+}
+
 /// The process was reaped and its monitor did not record it.
 fn ask_kernel(
     run_dir: &RunDir,
@@ -171,8 +176,7 @@ fn ask_kernel(
             unseen(run_dir, entry, record, why)
         };
     };
-    let status = Status::from_wait(word);
-    let outcome = Outcome::Seen { status, usage: None, at: Moment::now(), witness: Witness::Pidfd };
+    let outcome = seen_by_kernel(word);
     if let Ok(Some(settled)) = ending::settle(run_dir, entry, &outcome) {
         return Ok((settled, Phase::Over));
     }
