@@ -74,12 +74,22 @@ impl Waiting {
             Phase::Reaping(pidfd) | Phase::End(pidfd) => Some(pidfd),
             Phase::Over | Phase::GivenUp => return Ok(()),
         };
+        // A copy, for the case that the process is closed in this moment.
+        let copy = kept.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
         match next_phase(run_dir, &self.entry, kept)? {
             Some((record, phase)) => (self.record, self.phase) = (record, phase),
-            None => {
-                return Err(Error::refused(format!("{} was closed while it was waited for", self.entry.id)));
-            }
+            None => self.end_without_record(copy.as_ref())?,
         }
+        Ok(())
+    }
+
+    /// The process has ended and was closed before its record could be read. The kernel still knows.
+    fn end_without_record(&mut self, pidfd: Option<&OwnedFd>) -> Result<()> {
+        let Some(word) = pidfd.and_then(pidfd::exit_status) else {
+            return Err(Error::refused(format!("{} was closed while it was waited for", self.entry.id)));
+        };
+        seen_by_kernel(word).apply_to(&mut self.record, &[]);
+        self.phase = Phase::Over;
         Ok(())
     }
 
