@@ -1,0 +1,66 @@
+//! Starting under a monitor of its own.
+
+use std::os::fd::OwnedFd;
+
+use crate::os::process::{self, Fork};
+
+use crate::process::entry::Entry;
+use crate::process::error::{Error, Result};
+use crate::process::monitor::{Answer, Job};
+use crate::process::observe;
+use crate::process::record::{Record, State};
+use crate::process::recover;
+use crate::process::rundir::RunDir;
+
+/// Forks the monitor and waits for its answer.
+pub(super) fn start(job: Job<'_>) -> Result<Record> {
+    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
+    let forked = pipe.map_err(std::io::Error::from).and_then(|pipe| Ok((process::fork()?, pipe)));
+    let (answer, report) = match forked {
+        Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
+        Ok((Fork::Parent(_), pipe)) => pipe,
+        Err(e) => {
+            job.undo();
+            return Err(Error::system("cannot make a process", e));
+        }
+    };
+    // The monitor's copies of the locks are to be the only ones.
+    drop(report);
+    let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = job;
+    drop((life, number, name_lock, creator, plan));
+    let bytes = read_to_end(&answer).map_err(|e| Error::system("cannot hear from the monitor", e))?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Answer::Started(started)) => {
+            started.complete(&mut record);
+            Ok(record)
+        }
+        Ok(Answer::Failed(failure)) => {
+            Err(failure.into_error(&record.command[0].to_string(), &record.cwd.to_string()))
+        }
+        // It was killed before it could say anything.
+        Err(_) => without_answer(run_dir, &entry),
+    }
+}
+
+/// The monitor was killed. Its process lives, and then there is a record; or there is neither.
+fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
+    let record = if recover::is_recorded(run_dir, entry)? { observe::facts(run_dir, entry)? } else { None };
+    match record {
+        Some((record, _)) if record.state != State::Initial => Ok(record),
+        _ => Err(Error::refused("the monitor was killed before the process was started")),
+    }
+}
+
+/// Reads a pipe to its end.
+fn read_to_end(pipe: &OwnedFd) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match rustix::io::read(pipe, &mut buffer) {
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A new process before its first record: everything that it takes in the run directory, or nothing.
+
+use std::os::fd::OwnedFd;
+
+use crate::os::fs::FileError;
+
+use super::Request;
+use crate::process::authkey;
+use crate::process::entry::{self, Entry, LOG};
+use crate::process::error::{Error, Result};
+use crate::process::family::{self, Creator};
+use crate::process::ledger::{Ledger, Number};
+use crate::process::name;
+use crate::process::names::Shelf;
+use crate::process::record::{NO_PARENT, Record, SCHEMA, State};
+use crate::process::rundir::RunDir;
+use crate::process::text::Text;
+use crate::process::time::Moment;
+
+/// A process that has a directory, a number and a name, and no record yet.
+pub(super) struct Draft<'a> {
+    pub(super) run_dir: &'a RunDir,
+    pub(super) entry: Entry,
+    pub(super) record: Record,
+    pub(super) number: Number,
+    pub(super) name_lock: Option<OwnedFd>,
+    pub(super) creator: Option<Creator>,
+}
+
+impl Draft<'_> {
+    /// Gives everything back.
+    pub(super) fn undo(&self) {
+        let names = self.run_dir.names();
+        let _ = names.remove(Shelf::Live, &self.record);
+        let _ = names.remove(Shelf::Initial, &self.record);
+        self.number.take_back(self.run_dir, self.record.parent_key());
+        let _ = self.run_dir.root.remove_flat(self.entry.id.path());
+    }
+}
+
+/// Takes everything that a new process needs in the run directory, or nothing.
+pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<'a>> {
+    let creator = family::creator(run_dir, request.parent)?;
+    if let Some(creator) = &creator {
+        creator.check_may_have_children()?;
+    }
+    let daemon = request.daemon.unwrap_or(false);
+    if daemon && creator.is_none() {
+        return Err(Error::hinted(
+            "a daemonic process needs a parent, and that of procctl is outside of this PID namespace",
+            "say --parent PID",
+        ));
+    }
+    check_file_size_limit()?;
+    let directory = match &request.directory {
+        Some(directory) => directory.clone(),
+        // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
+        None => {
+            std::fs::read_link("/proc/self/cwd").map_err(|e| FileError::new("read", "/proc/self/cwd", e))?
+        }
+    };
+    let (boot_id, pid_namespace) = (run_dir.host.boot_id()?.to_owned(), run_dir.host.pid_namespace()?);
+    let key = creator.as_ref().map_or(NO_PARENT, |creator| &creator.key);
+    let ledger = Ledger::open_or_create(run_dir, key)?;
+    let entry = run_dir.make_entry()?;
+    let number =
+        ledger.next(run_dir, &entry.id).inspect_err(|_| drop(run_dir.root.remove_flat(entry.id.path())))?;
+
+    let managed = creator.as_ref().and_then(|creator| creator.managed.as_ref());
+    let mut identity = managed.map(|record| record.identity.clone()).unwrap_or_default();
+    identity.push(number.value);
+    let record = Record {
+        schema: SCHEMA,
+        name: request.name.clone().unwrap_or_else(|| name::default_for(&identity)),
+        state: State::Initial,
+        pid: None,
+        exitcode: None,
+        daemon,
+        identity,
+        parent: creator.as_ref().map(Creator::to_parent),
+        command: request.command.iter().cloned().map(Text).collect(),
+        cwd: directory.into(),
+        created_at: Moment::now(),
+        started_at: None,
+        stopped_at: None,
+        lost: None,
+        stdin: request.streams.input.to_record(),
+        stdout: request.streams.output.to_record(),
+        stderr: request.streams.error.to_record(),
+        sentinel: entry.path(entry::SENTINEL).into(),
+        log: request.streams.use_log().then(|| entry.path(LOG).into()),
+        usage: None,
+        ended_by: None,
+        core_dumped: None,
+        host: run_dir.host.name().to_owned(),
+        boot_id,
+        monitor: None,
+        start_ticks: None,
+        pidfd_inode: None,
+        pid_namespace: Some(pid_namespace),
+        unique: request.unique,
+        witness: None,
+        other: std::collections::BTreeMap::new(),
+        id: entry.id.clone(),
+    };
+    let draft = Draft { run_dir, entry, record, number, name_lock: None, creator };
+    let filled = (|| {
+        draft.entry.make_sentinel()?;
+        authkey::give(run_dir, draft.creator.as_ref(), &ledger, &draft.entry, request.authkey.as_deref())
+    })();
+    if let Err(e) = filled {
+        draft.undo();
+        return Err(e);
+    }
+    Ok(draft)
+}
+
+/// Records and logs are files: with a limit that they cannot be written under, nothing is begun.
+fn check_file_size_limit() -> Result<()> {
+    const ENOUGH: u64 = 64 * 1024;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Fsize);
+    match limit.current {
+        Some(limit) if limit < ENOUGH => Err(Error::hinted(
+            format!(
+                "the limit on the size of files, {limit} bytes, is too small for records: {ENOUGH} are needed"
+            ),
+            "ulimit -f unlimited; the command can set its own limit: procctl start -- sh -c 'ulimit -f 1; exec CMD'",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,144 @@
+//! A process that is ready to be spawned: new, or one that `create` recorded.
+
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use crate::os::pidfd::{self, Stage};
+
+use super::Request;
+use super::draft::{Draft, draft};
+use super::plan::{check_passed, plan};
+use crate::process::entry::{Entry, STARTING};
+use crate::process::environment::Changes;
+use crate::process::error::{Error, Result};
+use crate::process::family::Creator;
+use crate::process::monitor::Job;
+use crate::process::names::Shelf;
+use crate::process::observe;
+use crate::process::record::{Record, State};
+use crate::process::recover;
+use crate::process::rundir::RunDir;
+use crate::process::streams::{Stream, Streams};
+
+/// A new process, ready to be spawned.
+pub(super) fn new<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<Job<'a>> {
+    for &passed in &request.passed {
+        check_passed(passed)?;
+    }
+    let files = request.streams.open_files()?;
+    let mut draft = draft(run_dir, request)?;
+    let prepared = (|| {
+        draft.name_lock = claim_name(run_dir, &draft.record)?;
+        let life = draft
+            .entry
+            .begin_start()?
+            .ok_or_else(|| Error::refused("the new process is locked by somebody else"))?;
+        let directory = request.directory.as_deref();
+        let (changes, streams) = (&request.changes, (&request.streams, files));
+        let passed = request.passed.clone();
+        let plan =
+            plan(run_dir, &draft.entry, &draft.record, changes, streams, directory, passed, own_session)?;
+        run_dir.names().add(Shelf::Live, &draft.record)?;
+        Ok((life, plan))
+    })();
+    match prepared {
+        Err(e) => {
+            draft.undo();
+            Err(e)
+        }
+        Ok((life, plan)) => {
+            let Draft { run_dir, entry, record, number, name_lock, creator } = draft;
+            let number = Some(number);
+            Ok(Job { run_dir, entry, record, was_recorded: false, plan, life, number, name_lock, creator })
+        }
+    }
+}
+
+/// A process in state `initial`, ready to be spawned.
+pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
+    let id = entry.id.clone();
+    let once = || Error::refused(format!("cannot start {id}: a process can be started only once"));
+    let before = entry.load()?.filter(|record| record.state == State::Initial).ok_or_else(once)?;
+    let streams = Streams {
+        input: Stream::from_record(&before.stdin),
+        output: Stream::from_record(&before.stdout),
+        error: Stream::from_record(&before.stderr),
+    };
+    let files = streams.open_files()?;
+    let Some(life) = entry.begin_start()? else {
+        // Started by somebody else; or `set` is at work, or a start that will fail: those are waited for.
+        entry.wait_for_start()?;
+        return recorded(run_dir, entry);
+    };
+    // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
+    if entry.dir.has(STARTING) {
+        drop(life);
+        recover::settle(run_dir, &entry)?;
+        return recorded(run_dir, entry);
+    }
+    let mut record = entry.load()?.filter(|record| record.state == State::Initial).ok_or_else(once)?;
+    let creator = parent_of_recorded(run_dir, &record)?;
+    if let Some(creator) = &creator {
+        creator.check_may_have_children()?;
+    }
+    run_dir.host.name().clone_into(&mut record.host);
+    run_dir.host.boot_id()?.clone_into(&mut record.boot_id);
+    record.pid_namespace = Some(run_dir.host.pid_namespace()?);
+    let changes = Changes::load(&entry)?;
+    let name_lock = claim_name(run_dir, &record)?;
+    let directory = PathBuf::from(record.cwd.as_os_str());
+    let streams = (&streams, files);
+    let plan = plan(run_dir, &entry, &record, &changes, streams, Some(&directory), Vec::new(), true)?;
+    run_dir.names().add(Shelf::Live, &record)?;
+    Ok(Job { run_dir, entry, record, was_recorded: true, plan, life, number: None, name_lock, creator })
+}
+
+/// The creator of a recorded process, if it lives. A daemonic process cannot be started without one.
+fn parent_of_recorded(run_dir: &RunDir, record: &Record) -> Result<Option<Creator>> {
+    let here = record.boot_id == run_dir.host.boot_id()?
+        && record.pid_namespace == Some(run_dir.host.pid_namespace()?);
+    let parent = record.parent.as_ref().filter(|_| here);
+    let pidfd = match parent {
+        Some(parent) => {
+            parent.process.open().map_err(|e| Error::system("cannot look at the parent process", e))?
+        }
+        None => None,
+    };
+    let alive = pidfd.filter(|pidfd| {
+        let stage = pidfd::stage(std::os::fd::AsFd::as_fd(pidfd));
+        stage.is_ok_and(|stage| stage == Stage::Alive)
+    });
+    match (parent, alive) {
+        (Some(parent), Some(pidfd)) => {
+            let managed = match &parent.id {
+                Some(id) => observe::by_id(run_dir, id)?.map(|seen| Box::new(seen.record)),
+                None => None,
+            };
+            Ok(Some(Creator { process: parent.process, pidfd, managed, key: parent.key.clone() }))
+        }
+        _ if record.daemon => Err(Error::hinted(
+            format!("cannot start {}: it is daemonic and its parent has ended", record.id),
+            format!("procctl set {} daemon=false", record.id),
+        )),
+        _ => Ok(None),
+    }
+}
+
+/// For a unique process: takes the lock on its name, and refuses if a live process bears it.
+fn claim_name(run_dir: &RunDir, record: &Record) -> Result<Option<OwnedFd>> {
+    if !record.unique {
+        return Ok(None);
+    }
+    let lock = run_dir.names().lock_name(&record.name)?;
+    for tag in run_dir.names().find(Shelf::Live, &record.name)? {
+        // A record that cannot be read bears no name.
+        let Ok(Some(seen)) = observe::by_id(run_dir, &tag.id) else { continue };
+        if seen.record.name == record.name && seen.is_alive() {
+            return Err(Error::hinted(
+                format!("a live process named '{}' exists: {}", record.name, seen.record.id),
+                format!("procctl terminate --wait {}", seen.record.id),
+            ));
+        }
+    }
+    Ok(Some(lock))
+}

@@ -1,0 +1,95 @@
+//! What the child will do, computed before there is one.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::os::process::PointerList;
+use crate::os::signals::Blocked;
+use crate::os::{fd, umask};
+
+use crate::process::child::Plan;
+use crate::process::entry::Entry;
+use crate::process::environment::{self, Changes};
+use crate::process::error::{Error, Result, status};
+use crate::process::record::Record;
+use crate::process::rundir::RunDir;
+use crate::process::streams::{Files, Streams};
+
+/// Checks a descriptor of `--fd`, before procctl opens any of its own.
+pub fn check_passed(passed: RawFd) -> Result<()> {
+    if passed < 3 {
+        return Err(Error::hinted(
+            format!("--fd {passed} is a standard stream"),
+            "use --stdin, --stdout or --stderr",
+        ));
+    }
+    if !fd::is_open(passed) {
+        return Err(Error::refused(format!("--fd {passed} is not open here")));
+    }
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is a different part of what becomes the child's plan")]
+pub(super) fn plan(
+    run_dir: &RunDir,
+    entry: &Entry,
+    record: &Record,
+    changes: &Changes,
+    (streams, files): (&Streams, Files),
+    directory: Option<&Path>,
+    passed: Vec<RawFd>,
+    own_session: bool,
+) -> Result<Plan> {
+    let streams = streams.open(files, entry)?;
+    let variables = changes.of_process(run_dir, record);
+    let candidates = candidates(&record.command[0].0, &variables)?;
+    let arguments = record.command.iter().map(|text| environment::to_c_string(text.0.as_bytes()));
+    Ok(Plan {
+        own_session,
+        streams,
+        passed,
+        directory: directory.map(|path| environment::to_c_string(path.as_os_str().as_bytes())).transpose()?,
+        umask: umask::of_caller(),
+        signals: Blocked::new().map_err(|e| Error::system("cannot set up signals", e))?,
+        candidates,
+        arguments: PointerList::new(arguments.collect::<Result<_>>()?),
+        environment: PointerList::new(environment::to_c_strings(&variables)?),
+    })
+}
+
+/// The files that a command may mean. With a slash it is a path; else it is looked for in the process's own `PATH`.
+fn candidates(command: &OsStr, variables: &[(OsString, OsString)]) -> Result<Vec<CString>> {
+    const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+    if command.is_empty() {
+        return Err(Error::Exec {
+            command: "''".to_owned(),
+            status: status::NOT_FOUND,
+            source: std::io::Error::other("the command is empty"),
+        });
+    }
+    if command.as_bytes().contains(&b'/') {
+        return Ok(vec![environment::to_c_string(command.as_bytes())?]);
+    }
+    let path =
+        variables.iter().find(|(key, _)| key == "PATH").map_or(DEFAULT_PATH, |(_, value)| value.as_bytes());
+    path.split(|&b| b == b':')
+        .map(|folder| if folder.is_empty() { &b"."[..] } else { folder })
+        .map(|folder| environment::to_c_string([folder, b"/", command.as_bytes()].concat()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_looked_for_in_the_path_of_the_process() {
+        let variables = [("PATH".into(), "/a::/b".into())];
+        let found = candidates("x".as_ref(), &variables).expect("candidates");
+        assert_eq!(found, [c"/a/x".to_owned(), c"./x".to_owned(), c"/b/x".to_owned()]);
+        assert_eq!(candidates("./x".as_ref(), &variables).expect("candidates"), [c"./x".to_owned()]);
+        assert!(candidates("".as_ref(), &variables).is_err());
+    }
+}
