@@ -59,7 +59,7 @@ fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Ob
                     found.push(seen.released());
                 }
                 Ok(_) => {}
-                Err(e) => drop(report::error(&e.into())),
+                Err(e) => resolver.note_broken(e),
             }
         }
         found.sort_by_key(|seen| seen.record.started_at);

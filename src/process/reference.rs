@@ -49,10 +49,15 @@ impl<'a> Resolver<'a> {
         self.broken.take()
     }
 
+    /// Notes a record that was passed over.
+    pub fn note_broken(&self, error: Error) {
+        self.broken.borrow_mut().push(error);
+    }
+
     /// The process with that id. One whose record is broken is noted and passed over.
     fn usable(&self, id: &Id) -> Option<Observed> {
         observe::by_id(self.run_dir, id).unwrap_or_else(|e| {
-            self.broken.borrow_mut().push(e);
+            self.note_broken(e);
             None
         })
     }
