@@ -119,14 +119,18 @@ impl SignalFd {
 /// The largest signal number of the kernel: `SIGRTMAX`, 64 on all architectures but MIPS.
 pub const LAST: i32 = 64;
 
+/// The first real-time signal, as users of a glibc system know it (signal(7)): the C library that procctl is linked with may
+/// keep more to itself and call another one so.
+const FIRST_REAL_TIME: i32 = 34;
+
 /// The name of a signal, `SIGTERM`, or `SIGRTMIN+3`, or the number.
 pub fn name(signal: i32) -> String {
     if let Ok(known) = Signal::try_from(signal) {
         return known.as_str().to_owned();
     }
-    match signal - libc::SIGRTMIN() {
+    match signal - FIRST_REAL_TIME {
         0 => "SIGRTMIN".to_owned(),
-        n if n > 0 && signal <= libc::SIGRTMAX() => format!("SIGRTMIN+{n}"),
+        n if n > 0 && signal <= LAST => format!("SIGRTMIN+{n}"),
         _ => signal.to_string(),
     }
 }
@@ -146,7 +150,7 @@ pub fn parse(text: &str) -> Option<i32> {
             .parse::<i32>()
             .ok(),
     };
-    let (first, last) = (libc::SIGRTMIN(), libc::SIGRTMAX());
+    let (first, last) = (FIRST_REAL_TIME, LAST);
     if let Some(rest) = short.strip_prefix("RTMIN") {
         return offset(rest, '+').map(|n| first.saturating_add(n)).filter(|n| (first..=last).contains(n));
     }
@@ -175,8 +179,8 @@ mod tests {
         {
             assert_eq!(parse(text), Some(number), "{text}");
         }
-        assert_eq!(parse("RTMIN+1"), Some(libc::SIGRTMIN() + 1));
-        assert_eq!(parse("SIGRTMAX"), Some(libc::SIGRTMAX()));
+        assert_eq!(parse("RTMIN+1"), Some(FIRST_REAL_TIME + 1));
+        assert_eq!(parse("SIGRTMAX"), Some(LAST));
         for text in ["", "SIG", "TERMINATE", "65", "-1", "RTMIN+99", "RTMAX-99", "RTMIN++1", "SIGSIGTERM"] {
             assert_eq!(parse(text), None, "{text}");
         }

@@ -1,0 +1,40 @@
+//! Drives the real program as a user would: every test has its own run directory and a deadline on every wait.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod authkey;
+mod bad_input;
+mod close;
+mod crash;
+mod create;
+mod daemon;
+mod dead_monitor;
+mod disk;
+mod docs;
+mod family;
+mod generated;
+mod get;
+mod harness;
+mod is_alive;
+mod join;
+mod launch;
+mod limits;
+mod logs;
+mod monitor;
+mod parent;
+mod pid_reuse;
+mod python;
+mod races;
+mod reboot;
+mod record;
+mod refs;
+mod retention;
+mod run;
+mod rundir;
+mod scale;
+mod sentinel;
+mod set;
+mod start;
+mod status;
+mod support;
+mod terminate;
+mod truth;

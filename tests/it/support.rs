@@ -1,0 +1,228 @@
+//! What the tests of the family and of the truth need beside the harness: processes that end on command, OS processes
+//! held by a pidfd, records edited by hand, a pid namespace.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nix::sys::stat::Mode;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use serde_json::Value;
+
+use crate::harness::{Call, DEADLINE, TestEnv, eventually, installed, skipped};
+
+/// Is the running kernel that version or a later one?
+pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse().unwrap_or(0));
+    let running: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    running >= (major, minor)
+}
+
+/// Can the kernel tell the exit code of a process that somebody else reaped (`PIDFD_INFO_EXIT`)?
+/// If not, says so: the promise can't be looked at.
+pub(crate) fn kernel_tells_exit_codes() -> bool {
+    let can = kernel_at_least(6, 15);
+    if !can {
+        skipped("the kernel is older than 6.15");
+    }
+    can
+}
+
+/// One OS process, held by a pidfd: whoever gets its pid later is not it.
+pub(crate) struct Held {
+    pid: i32,
+    fd: OwnedFd,
+}
+
+impl Held {
+    #[track_caller]
+    pub(crate) fn open(pid: i32) -> Self {
+        let fd = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty())
+            .unwrap_or_else(|error| panic!("process {pid}: {error}"));
+        Self { pid, fd }
+    }
+
+    /// Signals it; nothing happens if it is no more.
+    pub(crate) fn signal(&self, signal: Signal) {
+        match pidfd_send_signal(&self.fd, signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => panic!("signal to {}: {error}", self.pid),
+        }
+    }
+
+    /// It runs, or it sleeps: it is no zombie and not gone.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.ends_within(Timespec { tv_sec: 0, tv_nsec: 0 })
+    }
+
+    /// Waits for its end, which its parent need not have noticed yet.
+    #[track_caller]
+    pub(crate) fn wait_end(&self) {
+        let ended = self.ends_within(Timespec { tv_sec: DEADLINE.as_secs().cast_signed(), tv_nsec: 0 });
+        assert!(ended, "process {} did not end in time", self.pid);
+    }
+
+    /// Waits until its parent has reaped it: there is no such pid any more.
+    #[track_caller]
+    pub(crate) fn wait_reaped(&self) {
+        self.wait_end();
+        eventually(&format!("process {} is reaped", self.pid), || {
+            (!Path::new(&format!("/proc/{}", self.pid)).exists()).then_some(())
+        });
+    }
+
+    fn ends_within(&self, time: Timespec) -> bool {
+        let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
+        poll(&mut fds, Some(&time)).unwrap() > 0
+    }
+}
+
+/// A managed process that lives until it is told what to exit with.
+pub(crate) struct Worker {
+    pub(crate) id: String,
+    /// Held open at both ends: neither end's open ever blocks, and what is written waits for its reader.
+    pipe: File,
+}
+
+impl Worker {
+    pub(crate) fn start(env: &TestEnv, options: &[&str]) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let path = env.path(format!("worker-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+        nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        let pipe = OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let script = r#"read -r code < "$0"; exit "$code""#;
+        let id = env.start(options, &["sh", "-c", script, path.to_str().unwrap()]);
+        Self { id, pipe }
+    }
+
+    /// Makes it exit with `code`; does not wait for that.
+    pub(crate) fn exit(&self, code: u8) {
+        (&self.pipe).write_all(format!("{code}\n").as_bytes()).unwrap();
+    }
+}
+
+/// Kills a process's monitor as `kill -9` would, and waits until it is dead.
+pub(crate) fn kill_monitor(env: &TestEnv, id: &str) {
+    let monitor = Held::open(env.monitor_pid(id));
+    monitor.signal(Signal::KILL);
+    monitor.wait_end();
+}
+
+/// Kills every OS process of the test: what a process leaves behind is not procctl's to end.
+#[track_caller]
+pub(crate) fn kill_leftovers(env: &TestEnv) {
+    eventually("nothing is left", || {
+        let left = env.os_processes();
+        for &pid in &left {
+            // It may be gone by now.
+            if let Ok(fd) = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()) {
+                let _ = pidfd_send_signal(&fd, Signal::KILL);
+            }
+        }
+        left.is_empty().then_some(())
+    });
+}
+
+/// Every regular file below a directory. What vanishes meanwhile is left out.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        let Ok(entries) = fs::read_dir(&dir) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => open.push(entry.path()),
+                Ok(kind) if kind.is_file() => found.push(entry.path()),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The file that holds the record of `id`: the one JSON object below the run directory that says so.
+#[track_caller]
+pub(crate) fn record_file(env: &TestEnv, id: &str) -> PathBuf {
+    let is_record = |path: &PathBuf| {
+        let Ok(bytes) = fs::read(path) else {
+            return false;
+        };
+        serde_json::from_slice::<Value>(&bytes)
+            .is_ok_and(|value| value["id"] == id && value["command"].is_array())
+    };
+    let found: Vec<PathBuf> = files_below(&env.run_dir()).into_iter().filter(is_record).collect();
+    match &found[..] {
+        [one] => one.clone(),
+        _ => panic!("the record of {id} must be one file: {found:?}"),
+    }
+}
+
+/// Replaces a record, by hand, as somebody with an editor might. Its monitor must be dead, or it would write too.
+#[track_caller]
+pub(crate) fn edit_record(env: &TestEnv, id: &str, edit: impl FnOnce(&mut Value)) -> PathBuf {
+    let path = record_file(env, id);
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    edit(&mut record);
+    fs::write(&path, serde_json::to_vec(&record).unwrap()).unwrap();
+    path
+}
+
+/// The boot id of the running kernel.
+pub(crate) fn boot_id() -> String {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    id.trim().to_owned()
+}
+
+/// The names of all records, in no order.
+pub(crate) fn names(env: &TestEnv) -> Vec<String> {
+    let name = |record: &Value| record["name"].as_str().unwrap().to_owned();
+    env.status().iter().map(name).collect()
+}
+
+/// `Process-1` … `Process-N`, each once: numbers are neither doubled nor left out.
+#[track_caller]
+pub(crate) fn assert_numbered_without_gap(mut names: Vec<String>) {
+    let number = |name: &String| -> usize {
+        let digits = name.strip_prefix("Process-").unwrap_or_default();
+        digits.parse().unwrap_or_else(|_| panic!("not numbered: {name}"))
+    };
+    names.sort_by_key(number);
+    let wanted: Vec<String> = (1..=names.len()).map(|n| format!("Process-{n}")).collect();
+    assert_eq!(names, wanted);
+}
+
+/// Runs a bash script as PID 1 of a pid namespace of its own: whatever it leaves behind dies with it.
+/// None, said aloud, where that is not permitted.
+pub(crate) fn in_pid_namespace(env: &TestEnv, script: &str) -> Option<Call> {
+    let unshare = ["-pf", "--mount-proc", "--kill-child"];
+    let permitted =
+        installed("unshare") && env.program("unshare").args(unshare).arg("true").output().status.success();
+    if !permitted {
+        skipped("no pid namespace may be made here");
+        return None;
+    }
+    let file = env.file("namespace.sh", script);
+    Some(env.program("unshare").args(unshare).arg("bash").arg(file))
+}
+
+/// What a managed bash script says, on either stream, when it is run to its end, which must be exit 0.
+#[track_caller]
+pub(crate) fn said_inside(env: &TestEnv, options: &[&str], script: &str) -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let file = env.file(&format!("inside-{number}"), format!("{script}\n"));
+    let id = env.start(options, &["bash", file.to_str().unwrap()]);
+    let code = env.join(&id);
+    let said = env.ok(["logs", &id]);
+    assert_eq!(code, 0, "the script said: {said}");
+    said
+}
