@@ -179,12 +179,12 @@ always\t'Always'
 never\t'Never'"
 complete -c procctl -n "__fish_procctl_using_subcommand set" -s q -l quiet -d 'Print no notices, only answers and errors'
 complete -c procctl -n "__fish_procctl_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c procctl -n "__fish_procctl_using_subcommand close" -l older-than -d 'Only those that ended longer ago than this' -r
+complete -c procctl -n "__fish_procctl_using_subcommand close" -l older-than -d 'Only those that ended longer ago than this; without REFs, of all' -r
 complete -c procctl -n "__fish_procctl_using_subcommand close" -l run-dir -d 'Where the records are [default: $PROCCTL_RUN_DIR, else $XDG_STATE_HOME/procctl, else ~/.local/state/procctl]' -r -F
 complete -c procctl -n "__fish_procctl_using_subcommand close" -l color -d 'Whether to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c procctl -n "__fish_procctl_using_subcommand close" -l all -d 'Every live process in the run directory'
+complete -c procctl -n "__fish_procctl_using_subcommand close" -l all -d 'Every process in the run directory that is not alive'
 complete -c procctl -n "__fish_procctl_using_subcommand close" -s q -l quiet -d 'Print no notices, only answers and errors'
 complete -c procctl -n "__fish_procctl_using_subcommand close" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c procctl -n "__fish_procctl_using_subcommand help; and not __fish_seen_subcommand_from create start run join terminate kill interrupt is-alive status logs get set close help" -f -a "create" -d 'Record a process without starting it; print its id'

@@ -38,6 +38,10 @@ Exit status: that of the process (run, join), 128+N if signal N ended it (run, j
 A REF is an id, the beginning of one (4 characters), a name, a pid, @self or @parent.
 A time T is in seconds (5, 0.5), or has a unit: 500ms, 2m, 1h, 1d. Zero or less does not block.";
 
+const JOIN_STATUS: &str = "\
+Exit status: that of the process, 128+N if signal N ended it; with several, of the first one (in the order given, or \
+started) that did not end with 0. 124: the time ran out. 125: procctl failed, or the exit code is lost.";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub struct Global {
@@ -225,6 +229,7 @@ pub struct Run {
 
 /// `join`
 #[derive(Debug, Args)]
+#[command(after_help = JOIN_STATUS)]
 pub struct Join {
     /// Processes to wait for [default: the caller's own children]
     #[arg(value_name = "REF", value_parser = reference())]
@@ -366,12 +371,16 @@ pub struct Set {
 
 /// `close`
 #[derive(Debug, Args)]
+#[group(required = true, multiple = true, id = "which")]
 pub struct Close {
-    #[command(flatten)]
-    /// Which.
-    pub targets: Targets,
-    /// Only those that ended longer ago than this
-    #[arg(long, value_name = "T", value_parser = time::parse, allow_hyphen_values = true)]
+    /// The processes
+    #[arg(value_name = "REF", value_parser = reference(), group = "which", conflicts_with = "all")]
+    pub references: Vec<String>,
+    /// Every process in the run directory that is not alive
+    #[arg(long, group = "which")]
+    pub all: bool,
+    /// Only those that ended longer ago than this; without REFs, of all
+    #[arg(long, group = "which", value_name = "T", value_parser = time::parse, allow_hyphen_values = true)]
     pub older_than: Option<Duration>,
 }
 

@@ -10,7 +10,8 @@ use crate::process::retention;
 use crate::process::rundir::RunDir;
 
 pub(super) fn run(session: &Session, args: &Close) -> Outcome {
-    if args.targets.all && session.run_dir()?.is_none() {
+    let all = args.all || args.references.is_empty();
+    if all && session.run_dir()?.is_none() {
         return Ok(0);
     }
     let run_dir = session.existing_run_dir()?;
@@ -21,7 +22,7 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
     };
     let resolver = Resolver::new(&run_dir);
     let mut found = Vec::new();
-    if args.targets.all {
+    if all {
         for id in run_dir.all_ids()? {
             match observe::by_id(&run_dir, &id) {
                 Ok(seen) => found.extend(seen.filter(Observed::is_over).map(Observed::released)),
@@ -29,7 +30,7 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
             }
         }
     } else {
-        for reference in &args.targets.references {
+        for reference in &args.references {
             match resolver.find(reference, Purpose::Close) {
                 Ok(more) => found.extend(more),
                 Err(e) => failed(e),
@@ -58,8 +59,11 @@ fn close(run_dir: &RunDir, seen: &Observed) -> Result<()> {
         Life::Elsewhere => {
             Err(Error::refused(format!("cannot close {id}: it is on the host {}", seen.record.host)))
         }
-        Life::Ending => {
-            let hint = format!("procctl join {id} waits until it is");
+        Life::Ending { .. } => {
+            let hint = format!(
+                "is there room for {}? procctl join {id} waits until it is recorded",
+                seen.entry.dir.path().display()
+            );
             Err(Error::hinted(
                 format!("cannot close {id}: it has ended, and its end is not recorded yet"),
                 hint,

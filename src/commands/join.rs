@@ -24,6 +24,9 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     let found = whom(&run_dir, &resolver, args)?;
     let broken = report::errors(resolver.take_broken());
     refuse_deadlock(&run_dir, &found)?;
+    for seen in found.iter().filter(|seen| matches!(seen.life, Life::Ending { monitored: true })) {
+        report::unrecorded(seen);
+    }
     let entries = found.into_iter().map(|seen| seen.entry).collect();
     let wait = if args.any { wait::for_any } else { wait::for_all };
     let (all, in_time) = wait(&run_dir, entries, deadline)?;
@@ -39,6 +42,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
         }
     }
     if !in_time {
+        say_unrecorded(&run_dir, &all)?;
         return Ok(status::TIMEOUT);
     }
     let failed = over.iter().find(|one| exit::status_of(&one.record) != 0);
@@ -112,6 +116,18 @@ fn refuse_deadlock(run_dir: &RunDir, found: &[Observed]) -> Result<()> {
                 "cannot join {} ({}): procctl runs inside of it, and it would wait for ever",
                 record.id, record.name
             )));
+        }
+    }
+    Ok(())
+}
+
+/// Those that have ended, and are still waited for.
+fn say_unrecorded(run_dir: &RunDir, all: &[Waiting]) -> Result<()> {
+    for one in all.iter().filter(|one| !one.is_over()) {
+        if let Some(seen) = observe::by_id(run_dir, &one.record.id)?
+            && matches!(seen.life, Life::Ending { .. })
+        {
+            report::unrecorded(&seen);
         }
     }
     Ok(())

@@ -66,7 +66,7 @@ fn elsewhere(seen: &Observed) -> Error {
         Life::Initial => "it would not go there when it is started either".to_owned(),
         _ => format!("standard output: {}, standard error: {}", record.stdout, record.stderr),
     };
-    Error::hinted(format!("{} has no log: its output goes elsewhere", record.id), hint)
+    Error::hinted(format!("{} ({}) has no log: its output goes elsewhere", record.id, record.name), hint)
 }
 
 /// Where the last so many lines begin. Read from the end, in blocks.

@@ -39,7 +39,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(e) => return usage::answer(&e),
+        Err(e) => return usage::answer(&e, arguments),
     };
     let session = Session::new(cli.global, arguments);
     let outcome = match cli.command {

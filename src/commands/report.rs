@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::output::escape;
 use crate::process::child;
 use crate::process::error::{Error, status};
+use crate::process::observe::{Life, Observed};
 
 /// Prints an error with its causes. Returns the exit status it means.
 pub(super) fn error(error: &anyhow::Error) -> u8 {
@@ -16,6 +17,18 @@ pub(super) fn error(error: &anyhow::Error) -> u8 {
 /// Prints several. Returns the exit status they mean: 0 if there are none.
 pub(super) fn errors(errors: Vec<Error>) -> u8 {
     errors.into_iter().fold(0, |_, e| error(&e.into()))
+}
+
+/// Says why a process that has ended is waited for.
+pub(super) fn unrecorded(seen: &Observed) {
+    let what =
+        format!("{} ({}) has ended, and its end is not recorded yet", seen.record.id, seen.record.name);
+    let hint = if matches!(seen.life, Life::Ending { monitored: true }) {
+        format!("its monitor cannot write it: is there room for {}?", seen.entry.dir.path().display())
+    } else {
+        "its monitor was killed; its exit code can be had when whoever inherited it has reaped it".to_owned()
+    };
+    lines(&what, Some(&hint));
 }
 
 /// Prints a line `procctl: …`, and one with a hint.

@@ -1,12 +1,17 @@
 //! Wrong usage, and requests for help: what clap has to say, in procctl's form and with its exit statuses.
 
+use std::ffi::OsString;
+
 use clap::error::{Error, ErrorKind};
 
 use super::{answer, report};
+use crate::cli;
+use crate::os::signals;
+use crate::output::shell;
 use crate::process::error::status;
 
 /// Prints what clap says. Returns the exit status.
-pub(super) fn answer(error: &Error) -> u8 {
+pub(super) fn answer(error: &Error, arguments: &[OsString]) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             match answer::raw(error.render().to_string().as_bytes()) {
@@ -20,10 +25,71 @@ pub(super) fn answer(error: &Error) -> u8 {
         }
         _ => {
             let (what, hint) = in_our_form(&error.render().to_string());
-            report::lines(&what, hint.as_deref());
+            let better = better_hint(error.kind(), arguments);
+            report::lines(&what, better.or(hint).as_deref());
             status::FAILED
         }
     }
+}
+
+/// What was meant, where the words tell.
+fn better_hint(kind: ErrorKind, arguments: &[OsString]) -> Option<String> {
+    let grammar = cli::command();
+    let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
+    let at = 1 + first_word(&grammar, words.get(1..)?)?;
+    let (command, rest) = (words[at], &words[at + 1..]);
+    match (kind, command) {
+        (ErrorKind::InvalidSubcommand, _) => Some(match known_elsewhere_as(command) {
+            Some(here) => format!("procctl {here}"),
+            None => "procctl --help lists the commands".to_owned(),
+        }),
+        (ErrorKind::UnknownArgument, "kill") => {
+            let is_signal =
+                |word: &&&str| word.strip_prefix('-').is_some_and(|name| signals::parse(name).is_some());
+            let signal = rest.iter().find(is_signal)?;
+            let others: Vec<&str> = rest.iter().filter(|word| word != &signal).copied().collect();
+            Some(format!("procctl kill -s {} {}", signal.trim_start_matches('-'), others.join(" ")))
+        }
+        // An option of a command that was given without `--`.
+        (ErrorKind::UnknownArgument, "run" | "start" | "create") if !words.contains(&"--") => {
+            let first = at + 1 + first_word(grammar.find_subcommand(command)?, rest)?;
+            let line = shell::line(arguments[first..].iter().map(OsString::as_os_str));
+            Some(format!("procctl {} -- {line}", words[1..first].join(" ")))
+        }
+        _ => None,
+    }
+}
+
+/// The first word that is neither an option nor the value of one.
+fn first_word(grammar: &clap::Command, words: &[&str]) -> Option<usize> {
+    let takes_value = |word: &str| {
+        grammar.get_arguments().filter(|argument| argument.get_action().takes_values()).any(|argument| {
+            let long = argument.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long));
+            long || argument
+                .get_short()
+                .is_some_and(|short| word.strip_prefix('-') == Some(&short.to_string()))
+        })
+    };
+    let mut at = 0;
+    while words.get(at)?.starts_with('-') {
+        at += if takes_value(words[at]) { 2 } else { 1 };
+    }
+    words.get(at).map(|_| at)
+}
+
+/// What other tools call our commands.
+fn known_elsewhere_as(command: &str) -> Option<&'static str> {
+    Some(match command {
+        "stop" | "term" | "signal" => "terminate",
+        "wait" => "join",
+        "ps" | "ls" | "list" | "show" | "top" => "status",
+        "rm" | "remove" | "delete" | "forget" | "prune" => "close",
+        "exec" | "spawn" | "launch" => "start",
+        "log" | "tail" => "logs",
+        "inspect" => "get",
+        "rename" => "set",
+        _ => return None,
+    })
 }
 
 /// clap's text: `error: what`, further lines (indented lists, tips), usage, a pointer to help. One line and a hint are
@@ -39,7 +105,9 @@ fn in_our_form(text: &str) -> (String, Option<String>) {
         },
         None => what,
     };
+    // "To pass '-x' as a value" is never what was meant.
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: ")).map(str::to_owned);
+    let tip = tip.filter(|tip| !tip.contains("as a value"));
     let usage =
         text.lines().skip_while(|line| !line.starts_with("Usage: ")).take_while(|line| !line.is_empty());
     let usage = usage.map(|line| line.trim().trim_start_matches("Usage: ")).collect::<Vec<_>>().join(", or ");

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-/// Two units at most: `0.4s`, `12s`, `3m 5s`, `2h 10m`, `4d 7h`.
+/// Two units at most: `0.4s`, `12s`, `3m5s`, `2h10m`, `4d7h`.
 pub fn short(time: Duration) -> String {
     let seconds = time.as_secs();
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match seconds {
         0..10 => format!("{:.1}s", time.as_secs_f64()),
         10..60 => format!("{seconds}s"),
-        60..3600 => format!("{minutes}m {}s", seconds % 60),
-        3600..86400 => format!("{hours}h {}m", minutes % 60),
-        _ => format!("{days}d {}h", hours % 24),
+        60..3600 => format!("{minutes}m{}s", seconds % 60),
+        3600..86400 => format!("{hours}h{}m", minutes % 60),
+        _ => format!("{days}d{}h", hours % 24),
     }
 }
 
@@ -22,7 +22,7 @@ mod tests {
     #[test]
     fn two_units_at_most() {
         let ms = |ms| short(Duration::from_millis(ms));
-        assert_eq!([ms(0), ms(440), ms(12_000), ms(185_000)], ["0.0s", "0.4s", "12s", "3m 5s"]);
-        assert_eq!([ms(7_800_000), ms(370_800_000)], ["2h 10m", "4d 7h"]);
+        assert_eq!([ms(0), ms(440), ms(12_000), ms(185_000)], ["0.0s", "0.4s", "12s", "3m5s"]);
+        assert_eq!([ms(7_800_000), ms(370_800_000)], ["2h10m", "4d7h"]);
     }
 }

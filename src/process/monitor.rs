@@ -167,7 +167,7 @@ impl Job<'_> {
             if let Some(number) = &self.number {
                 number.take_back(self.run_dir, self.record.parent_key());
             }
-            let _ = self.run_dir.root.remove_flat(self.entry.id.path());
+            let _ = self.run_dir.remove_entry(&self.entry.id);
         }
     }
 

@@ -15,7 +15,9 @@ pub fn check(name: &str) -> Result<(), String> {
     } else {
         return Ok(());
     };
-    Err(format!("'{}' is no name for a process: {why}", name.escape_debug()))
+    let shown: String = name.chars().take(40).collect();
+    let cut = if shown.len() < name.len() { "…" } else { "" };
+    Err(format!("'{}{cut}' is no name for a process: {why}", shown.escape_debug()))
 }
 
 /// The default name of a process with these numbers: `Process-1:2`.

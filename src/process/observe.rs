@@ -41,8 +41,11 @@ pub enum Life {
     },
     /// Ended, and the record is final.
     Ended,
-    /// Ended, but its monitor could not write that yet, or was killed and nobody has reaped the process yet.
-    Ending,
+    /// Ended, and that is not recorded yet.
+    Ending {
+        /// Its monitor lives and could not write the end so far; else it was killed, and nobody has reaped the process.
+        monitored: bool,
+    },
     /// On another host: not known.
     Elsewhere,
 }
@@ -197,14 +200,14 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
         let Some((mut record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
         let life = match facts {
             Facts::Final => Life::Ended,
-            Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ending,
+            Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ending { monitored: false },
             Facts::Initial => Life::Initial,
             Facts::OtherHost => Life::Elsewhere,
             Facts::OtherNamespace(_) => Life::Alive { pin: Pin::OutOfReach, monitored: true },
             Facts::Monitored { process: Some((pidfd, Stage::Alive)), .. } => {
                 Life::Alive { pin: Pin::Held(pidfd), monitored: true }
             }
-            Facts::Monitored { .. } if waited => Life::Ending,
+            Facts::Monitored { .. } if waited => Life::Ending { monitored: true },
             Facts::Monitored { watch, .. } => {
                 watch.wait(run_dir.patience()).map_err(|e| Error::system("cannot wait for a monitor", e))?;
                 waited = true;
@@ -217,7 +220,7 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
                 return ended_unseen(run_dir, entry, record, why).map(Some);
             }
         };
-        if matches!(life, Life::Ending) {
+        if matches!(life, Life::Ending { .. }) {
             // Nobody is told that it runs.
             let outcome = Outcome::Lost("it has ended, and its exit code is not known yet".to_owned());
             outcome.apply_to(&mut record, &[]);

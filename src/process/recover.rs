@@ -91,6 +91,5 @@ pub fn clear(run_dir: &RunDir, entry: &Entry, record: Option<&Record>) -> Result
     if let Some(record) = record {
         run_dir.names().remove_everywhere(record)?;
     }
-    run_dir.root.remove_flat(entry.id.path())?;
-    Ok(())
+    run_dir.remove_entry(&entry.id)
 }

@@ -146,29 +146,27 @@ impl<'a> Resolver<'a> {
     }
 
     fn relative(&self, word: &str) -> Result<Observed> {
+        if !matches!(word, "self" | "parent") {
+            let what = format!("no process '@{}'", word.escape_debug());
+            return Err(Error::hinted(what, "@self and @parent are all there are"));
+        }
         let (own, _) = family::surrounding(self.run_dir)?.ok_or_else(|| {
             Error::refused(format!(
                 "@{} means nothing here: procctl does not run inside a managed process",
                 word.escape_debug()
             ))
         })?;
-        match word {
-            "self" => self.by_known_id(&own.id),
-            "parent" => {
-                let parent = own.parent.as_ref().and_then(|parent| parent.id.clone());
-                let parent = parent.ok_or_else(|| {
-                    Error::hinted(
-                        format!("the parent of {} is no managed process", own.id),
-                        "procctl get @parent pid",
-                    )
-                })?;
-                self.by_known_id(&parent)
-            }
-            _ => Err(Error::hinted(
-                format!("no process '@{}'", word.escape_debug()),
-                "@self and @parent are all there are",
-            )),
+        if word == "self" {
+            return self.by_known_id(&own.id);
         }
+        let parent = own.parent.as_ref().and_then(|parent| parent.id.clone());
+        let parent = parent.ok_or_else(|| {
+            Error::hinted(
+                format!("the parent of {} is no managed process", own.id),
+                "procctl get @parent pid",
+            )
+        })?;
+        self.by_known_id(&parent)
     }
 
     fn by_known_id(&self, id: &Id) -> Result<Observed> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::error::Result;
+use super::error::{Error, Result};
 use super::id::Id;
 use super::ledger;
 use super::names::Shelf;
@@ -20,14 +20,28 @@ const DEFAULT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 const EVERY: Duration = Duration::from_secs(60 * 60);
 const STAMP: &str = "cleared";
 
+/// How long to keep records; `None` for ever.
+fn parse_keep() -> Result<Option<Duration>> {
+    let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(Some(DEFAULT));
+    };
+    match value.to_str() {
+        Some("forever") => Ok(None),
+        Some(text) => time::parse(text)
+            .map(Some)
+            .map_err(|why| Error::refused(format!("{VARIABLE}: {why}, or forever"))),
+        None => Err(Error::refused(format!("{VARIABLE} is not UTF-8"))),
+    }
+}
+
+/// Refuses a variable that makes no sense, before anything is started that would go by it.
+pub fn check() -> Result<()> {
+    parse_keep().map(drop)
+}
+
 /// How long to keep records; `None` for ever, also if the variable makes no sense: nothing is removed by mistake.
 pub fn keep() -> Option<Duration> {
-    match std::env::var(VARIABLE) {
-        Err(std::env::VarError::NotPresent) => Some(DEFAULT),
-        Ok(text) if text.is_empty() => Some(DEFAULT),
-        Ok(text) => time::parse(&text).ok(),
-        Err(std::env::VarError::NotUnicode(_)) => None,
-    }
+    parse_keep().unwrap_or(None)
 }
 
 /// In a monitor on its way out: forgets what is overdue, at most once an hour for all monitors of a run directory.

@@ -21,6 +21,8 @@ use super::time::Deadline;
 /// The variable that names the run directory; also set in every process.
 pub const VARIABLE: &str = "PROCCTL_RUN_DIR";
 
+const CHOOSE: &str = "choose another one with --run-dir or PROCCTL_RUN_DIR";
+
 /// An open run directory that has been found trustworthy.
 #[derive(Debug)]
 pub struct RunDir {
@@ -59,7 +61,10 @@ impl RunDir {
         match Dir::open(path) {
             Err(e) if e.is_not_found() => {
                 let create = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-                create.map_err(|e| FileError::new("create the run directory", path, e))?;
+                create.map_err(|e| {
+                    let what = format!("cannot create the run directory {}", path.display());
+                    Error::hinted(format!("{what}: {}", super::child::message(&e)), CHOOSE)
+                })?;
                 Self::checked(Dir::open(path)?)
             }
             other => Self::checked(readable(path, other)?),
@@ -84,15 +89,16 @@ impl RunDir {
         let is = root.metadata()?;
         let me = system::user_id();
         if is.st_uid != me {
-            return refuse(
-                format!("it belongs to user {} and you are user {me}", is.st_uid),
-                "choose one of your own with --run-dir or PROCCTL_RUN_DIR",
-            );
+            return refuse(format!("it belongs to user {} and you are user {me}", is.st_uid), CHOOSE);
         }
         if is.st_mode & 0o077 != 0 {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
-                &format!("choose another one; or, if it is for procctl alone, chmod 700 {}", path.display()),
+                &if root.has("processes") {
+                    format!("chmod 700 {}", path.display())
+                } else {
+                    CHOOSE.to_owned()
+                },
             );
         }
         if let Some((link, place)) = symlink_in_public_place(&path) {
@@ -134,7 +140,8 @@ impl RunDir {
             let id = Id::random().map_err(|e| Error::system("cannot get random bytes", e))?;
             let path = id.path();
             let mut made = self.root.mkdir(&path);
-            if made.as_ref().is_err_and(FileError::is_not_found) {
+            // A folder that was just made can be removed again by somebody who finds it empty.
+            while made.as_ref().is_err_and(FileError::is_not_found) {
                 self.root.mkdir_all(id::folder(id.as_str()))?;
                 made = self.root.mkdir(&path);
             }
@@ -144,6 +151,14 @@ impl RunDir {
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    /// Removes the directory of a process that never was, and its folder if that is empty now.
+    pub fn remove_entry(&self, id: &Id) -> Result<()> {
+        self.root.remove_flat(id.path())?;
+        // Not empty, mostly.
+        let _ = self.root.rmdir(id::folder(id.as_str()));
+        Ok(())
     }
 
     /// The ids that begin with a prefix of two characters or more.
@@ -191,7 +206,7 @@ fn readable(path: &Path, opened: crate::os::fs::Result<Dir>) -> Result<Dir> {
     opened.map_err(|e| match e.source.kind() {
         io::ErrorKind::NotADirectory => {
             let what = format!("refused the run directory {}: it is not a directory", path.display());
-            Error::hinted(what, "choose another one with --run-dir or PROCCTL_RUN_DIR")
+            Error::hinted(what, CHOOSE)
         }
         _ => e.into(),
     })

@@ -49,17 +49,18 @@ pub enum Delivered {
 /// Sends a signal to the process alone.
 pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
     let id = &seen.record.id;
+    let whom = format!("{id} ({})", seen.record.name);
     match &seen.life {
-        Life::Ended | Life::Ending => Ok(Delivered::HadEnded),
+        Life::Ended | Life::Ending { .. } => Ok(Delivered::HadEnded),
         Life::Initial => Err(Error::hinted(
-            format!("cannot signal {id}: it has not been started"),
+            format!("cannot signal {whom}: it has not been started"),
             format!("procctl start {id}, or procctl close {id}"),
         )),
         Life::Elsewhere => {
-            Err(Error::refused(format!("cannot signal {id}: it is on the host {}", seen.record.host)))
+            Err(Error::refused(format!("cannot signal {whom}: it is on the host {}", seen.record.host)))
         }
         Life::Alive { pin: Pin::OutOfReach, .. } => {
-            Err(Error::refused(format!("cannot signal {id}: it is in another PID namespace")))
+            Err(Error::refused(format!("cannot signal {whom}: it is in another PID namespace")))
         }
         Life::Alive { pin: Pin::Held(pidfd), .. } => send_through(seen, pidfd.as_fd(), order),
         Life::Alive { pin: Pin::Released, .. } => {

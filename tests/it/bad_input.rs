@@ -247,3 +247,50 @@ fn help_and_version_are_answers() {
     let version = env.ok(["--version"]);
     assert!(version.starts_with("procctl ") && version.contains(env!("CARGO_PKG_VERSION")), "{version}");
 }
+
+#[test]
+fn hints_show_what_was_probably_meant() {
+    let env = TestEnv::new();
+    for (typed, meant) in [
+        (&["run", "ls", "-l", "/"][..], "procctl run -- ls -l /"),
+        (&["start", "-n", "w", "ls", "-l"], "procctl start -n w -- ls -l"),
+        (&["--run-dir", "x", "run", "ls", "-l"], "procctl --run-dir x run -- ls -l"),
+        (&["kill", "-9", "w"], "procctl kill -s 9 w"),
+        (&["kill", "w", "-TERM"], "procctl kill -s TERM w"),
+        (&["stop", "w"], "procctl terminate"),
+        (&["wait"], "procctl join"),
+        (&["ps"], "procctl status"),
+        (&["frobnicate"], "procctl --help"),
+    ] {
+        env.refused(typed.iter().copied(), 125, &[&format!("hint: {meant}")]);
+    }
+}
+
+#[test]
+fn a_time_to_keep_records_that_makes_no_sense_starts_nothing() {
+    let env = TestEnv::new();
+    env.procctl(["start", "--", "true"])
+        .env("PROCCTL_KEEP", "7days")
+        .output()
+        .refused(125, &["PROCCTL_KEEP", "7days"]);
+    assert!(env.status().is_empty());
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_directory() {
+    let env = TestEnv::new();
+    env.refused(["start", "--", "no-such-command"], 127, &["no-such-command"]);
+    let left: Vec<_> = std::fs::read_dir(env.run_dir().join("processes")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_directory_that_is_none_of_procctls_is_not_to_be_changed() {
+    let env = TestEnv::new();
+    let shared = env.path("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let said =
+        env.refused(["--run-dir", shared.to_str().unwrap(), "status"], 125, &["open to group or others"]);
+    assert!(!said.contains("chmod"), "{said}");
+}

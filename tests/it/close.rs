@@ -159,3 +159,16 @@ fn a_start_beside_close_all_always_answers() {
     let left = files_below(&env.run_dir());
     assert!(!left.iter().any(|file| file.ends_with("record.json")), "{left:?}");
 }
+
+#[test]
+fn older_than_alone_means_all_of_that_age() {
+    let env = TestEnv::new();
+    let ended = env.start(&[], &["true"]);
+    env.procctl(["join", &ended]).output().exits(0);
+    let alive = env.sleeper(&[]);
+    env.ok(["close", "--older-than", "1h"]);
+    assert_eq!(env.status().len(), 2);
+    env.ok(["close", "--older-than", "0"]);
+    assert_eq!(env.get(&alive, "state"), "started");
+    assert_eq!(env.status().len(), 1);
+}

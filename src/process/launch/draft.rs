@@ -13,6 +13,7 @@ use crate::process::ledger::{Ledger, Number};
 use crate::process::name;
 use crate::process::names::Shelf;
 use crate::process::record::{NO_PARENT, Record, SCHEMA, State};
+use crate::process::retention;
 use crate::process::rundir::RunDir;
 use crate::process::text::Text;
 use crate::process::time::Moment;
@@ -34,7 +35,7 @@ impl Draft<'_> {
         let _ = names.remove(Shelf::Live, &self.record);
         let _ = names.remove(Shelf::Initial, &self.record);
         self.number.take_back(self.run_dir, self.record.parent_key());
-        let _ = self.run_dir.root.remove_flat(self.entry.id.path());
+        let _ = self.run_dir.remove_entry(&self.entry.id);
     }
 }
 
@@ -52,6 +53,7 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
         ));
     }
     check_file_size_limit()?;
+    retention::check()?;
     let directory = match &request.directory {
         Some(directory) => directory.clone(),
         // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
@@ -63,8 +65,7 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     let key = creator.as_ref().map_or(NO_PARENT, |creator| &creator.key);
     let ledger = Ledger::open_or_create(run_dir, key)?;
     let entry = run_dir.make_entry()?;
-    let number =
-        ledger.next(run_dir, &entry.id).inspect_err(|_| drop(run_dir.root.remove_flat(entry.id.path())))?;
+    let number = ledger.next(run_dir, &entry.id).inspect_err(|_| drop(run_dir.remove_entry(&entry.id)))?;
 
     let managed = creator.as_ref().and_then(|creator| creator.managed.as_ref());
     let mut identity = managed.map(|record| record.identity.clone()).unwrap_or_default();
