@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::harness::{Call, PROCCTL, Running, TestEnv, eventually, installed, is_root, skipped};
+use crate::harness::{Call, Output, PROCCTL, Running, TestEnv, eventually, installed, is_root, skipped};
 use crate::support::{Held, assert_numbered_without_gap};
 
 /// A small disk in a mount namespace of its own, with the run directory on it. It is gone with its last process.
@@ -128,6 +128,13 @@ fn blocked_cat(env: &TestEnv) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// A join may come before or after the end that cannot be written; if after, it says what it waits for.
+#[track_caller]
+fn says_at_most_that_there_is_no_room(joined: &Output) {
+    let said = joined.stderr();
+    assert!(said.is_empty() || said.contains("not recorded yet") && said.contains("is there room"), "{said}");
+}
+
 /// Tries to start on a disk that is too small in one way or another; what was started must be whole.
 fn starts_are_whole_or_not_at_all(options: impl Fn(usize) -> String, sizes: &[usize]) {
     let (mut started, mut failed) = (0, 0);
@@ -219,7 +226,7 @@ fn an_end_on_a_full_disk_is_kept_until_it_can_be_written() {
     process.wait_end();
     disk.procctl(["is-alive", &id]).output().exits(1);
     disk.make_room();
-    join.wait().exits(7).quiet();
+    says_at_most_that_there_is_no_room(join.wait().exits(7));
     disk.procctl(["join", &id]).output().exits(7).quiet();
     assert_eq!(disk.ok(&["get", &id, "exitcode"]), "7");
     assert_eq!(disk.ok(&["get", &id, "lost"]), "");
@@ -242,10 +249,7 @@ fn a_join_that_comes_while_the_disk_is_full_gets_the_code_too() {
     // It may know the code already; it may also have to wait for the room.
     disk.procctl(["is-alive", &id]).output().exits(1);
     disk.make_room();
-    let joined = join.wait();
-    joined.exits(9);
-    let said = joined.stderr();
-    assert!(said.is_empty() || said.contains("not recorded yet") && said.contains("is there room"), "{said}");
+    says_at_most_that_there_is_no_room(join.wait().exits(9));
     disk.end();
 }
 
@@ -328,5 +332,5 @@ fn a_full_log_disk_is_the_commands_own_affair() {
         (output.status.code() == Some(1)).then_some(())
     });
     disk.remount("size=4m");
-    join.wait().exits(6).quiet();
+    says_at_most_that_there_is_no_room(join.wait().exits(6));
 }
