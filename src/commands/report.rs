@@ -3,14 +3,13 @@
 use std::io::{self, Write};
 
 use crate::output::escape;
-use crate::process::child;
-use crate::process::error::{Error, status};
+use crate::process::error::{Error, message, status};
 use crate::process::observe::{Life, Observed};
 
 /// Prints an error with its causes. Returns the exit status it means.
 pub(super) fn error(error: &anyhow::Error) -> u8 {
     let known = error.downcast_ref::<Error>();
-    lines(&child::message(error.as_ref()), known.and_then(Error::hint));
+    lines(&message(error.as_ref()), known.and_then(Error::hint));
     known.map_or(status::FAILED, Error::status)
 }
 

@@ -4,7 +4,7 @@ use super::{Outcome, Session, answer, report};
 use crate::cli::Status;
 use crate::output::table::{self, Row, Style};
 use crate::output::terminal;
-use crate::process::error::Result;
+use crate::process::error::{self, Result};
 use crate::process::observe::{self, Observed};
 use crate::process::reference::{Purpose, Resolver};
 use crate::process::rundir::RunDir;
@@ -74,7 +74,7 @@ fn collect_named(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Status) -> Re
     for id in run_dir.all_ids()? {
         match observe::by_id(run_dir, &id) {
             Ok(seen) => found.processes.extend(seen.map(Observed::released)),
-            Err(e) => found.broken.push((id.to_string(), crate::process::child::message(&e))),
+            Err(e) => found.broken.push((id.to_string(), error::message(&e))),
         }
     }
     Ok(found)

@@ -45,11 +45,6 @@ impl FileError {
     pub fn is_already_there(&self) -> bool {
         self.source.kind() == io::ErrorKind::AlreadyExists
     }
-
-    /// Whether the place can only be read: `EROFS`, `EACCES`, `EPERM`.
-    pub fn is_read_only(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
-    }
 }
 
 /// Turns "not there" into `None`.

@@ -3,7 +3,6 @@
 //! It runs in the monitor's memory (see [`crate::os::process::spawn`]): what it notes here, the monitor reads.
 
 use std::ffi::CString;
-use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -15,7 +14,7 @@ use crate::os::process::{self, PointerList};
 use crate::os::signals::Blocked;
 
 use super::entry::Entry;
-use super::error::{Error, status};
+use super::error::{Error, message, status};
 use super::identity::Identity;
 use super::record::Record;
 use super::streams::{Opened, Source};
@@ -161,27 +160,5 @@ fn exec(plan: &Plan) -> Failure {
         Failure::Interpreter
     } else {
         Failure::NotFound
-    }
-}
-
-/// An error and its causes in one line.
-pub fn message(error: &(dyn std::error::Error + 'static)) -> String {
-    struct Chain<'a>(&'a (dyn std::error::Error + 'static));
-    impl fmt::Display for Chain<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "{}", self.0)?;
-            let mut next = self.0.source();
-            while let Some(cause) = next {
-                write!(f, ": {cause}")?;
-                next = cause.source();
-            }
-            Ok(())
-        }
-    }
-    // The number says nothing to people that the words do not.
-    let text = Chain(error).to_string();
-    match text.rfind(" (os error ") {
-        Some(at) if text.ends_with(')') => text[..at].to_owned(),
-        _ => text,
     }
 }

@@ -86,11 +86,13 @@ pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Opti
     let lock = entry.lock_for_writing()?;
     let Some(mut record) = entry.load()? else { return Ok(None) };
     let names = run_dir.names();
+    let was_final = record.is_final();
     if outcome.adds_to(&record) {
         outcome.apply_to(&mut record, &entry.noted_signals());
         entry.save(&record)?;
     }
-    if names.shelf_of(&record) == Shelf::Joined {
+    // Only an end that was recorded before can have been joined.
+    if was_final && names.shelf_of(&record) == Shelf::Joined {
         names.remove(Shelf::Live, &record)?;
     } else {
         names.move_to_ended(&record)?;

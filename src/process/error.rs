@@ -1,5 +1,6 @@
 //! What can go wrong in the domain: a sentence, its cause, and what to do about it.
 
+use std::fmt;
 use std::io;
 
 use crate::os::fs::FileError;
@@ -89,5 +90,27 @@ impl Error {
             Self::Exec { status, .. } => *status,
             _ => status::FAILED,
         }
+    }
+}
+
+/// An error and its causes in one line.
+pub fn message(error: &(dyn std::error::Error + 'static)) -> String {
+    struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+    impl fmt::Display for Chain<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)?;
+            let mut next = self.0.source();
+            while let Some(cause) = next {
+                write!(f, ": {cause}")?;
+                next = cause.source();
+            }
+            Ok(())
+        }
+    }
+    // The number says nothing to people that the words do not.
+    let text = Chain(error).to_string();
+    match text.rfind(" (os error ") {
+        Some(at) if text.ends_with(')') => text[..at].to_owned(),
+        _ => text,
     }
 }

@@ -26,7 +26,7 @@ use crate::os::{fd, proc, title};
 use super::child::{self, Failure, Plan};
 use super::ending::{self, Outcome};
 use super::entry::{ENVIRONMENT, Entry, RECORD, STARTING};
-use super::error::Result;
+use super::error::{self, Result};
 use super::family::Creator;
 use super::identity::Identity;
 use super::ledger::Number;
@@ -127,7 +127,7 @@ impl Job<'_> {
             }
             (Ok(pid), None) => self.commit().map(|()| pid).map_err(|e| {
                 process::end_child(pid);
-                Failure::Record(child::message(&e))
+                Failure::Record(error::message(&e))
             }),
         };
         if started.is_err() {

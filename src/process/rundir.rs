@@ -12,7 +12,7 @@ use crate::os::fs::{Dir, FileError, optional};
 use crate::os::system;
 
 use super::entry::Entry;
-use super::error::{Error, Result};
+use super::error::{self, Error, Result};
 use super::host::Host;
 use super::id::{self, Id};
 use super::names::Names;
@@ -63,7 +63,7 @@ impl RunDir {
                 let create = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
                 create.map_err(|e| {
                     let what = format!("cannot create the run directory {}", path.display());
-                    Error::hinted(format!("{what}: {}", super::child::message(&e)), CHOOSE)
+                    Error::hinted(format!("{what}: {}", error::message(&e)), CHOOSE)
                 })?;
                 Self::checked(Dir::open(path)?)
             }

@@ -1,7 +1,5 @@
 //! A new process before its first record: everything that it takes in the run directory, or nothing.
 
-use std::os::fd::OwnedFd;
-
 use crate::os::fs::FileError;
 
 use super::Request;
@@ -24,7 +22,6 @@ pub(super) struct Draft<'a> {
     pub(super) entry: Entry,
     pub(super) record: Record,
     pub(super) number: Number,
-    pub(super) name_lock: Option<OwnedFd>,
     pub(super) creator: Option<Creator>,
 }
 
@@ -104,7 +101,7 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
         other: std::collections::BTreeMap::new(),
         id: entry.id.clone(),
     };
-    let draft = Draft { run_dir, entry, record, number, name_lock: None, creator };
+    let draft = Draft { run_dir, entry, record, number, creator };
     let filled = (|| {
         draft.entry.make_sentinel()?;
         authkey::give(run_dir, draft.creator.as_ref(), &ledger, &draft.entry, request.authkey.as_deref())

@@ -26,9 +26,9 @@ pub(super) fn new<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool)
         check_passed(passed)?;
     }
     let files = request.streams.open_files()?;
-    let mut draft = draft(run_dir, request)?;
+    let draft = draft(run_dir, request)?;
     let prepared = (|| {
-        draft.name_lock = claim_name(run_dir, &draft.record)?;
+        let name_lock = claim_name(run_dir, &draft.record)?;
         let life = draft
             .entry
             .begin_start()?
@@ -39,15 +39,15 @@ pub(super) fn new<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool)
         let plan =
             plan(run_dir, &draft.entry, &draft.record, changes, streams, directory, passed, own_session)?;
         run_dir.names().add(Shelf::Live, &draft.record)?;
-        Ok((life, plan))
+        Ok((name_lock, life, plan))
     })();
     match prepared {
         Err(e) => {
             draft.undo();
             Err(e)
         }
-        Ok((life, plan)) => {
-            let Draft { run_dir, entry, record, number, name_lock, creator } = draft;
+        Ok((name_lock, life, plan)) => {
+            let Draft { run_dir, entry, record, number, creator } = draft;
             let number = Some(number);
             Ok(Job { run_dir, entry, record, was_recorded: false, plan, life, number, name_lock, creator })
         }
