@@ -4,6 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
+
+use super::fault::deed;
 use rustix::io::FdFlags;
 
 /// Borrows a descriptor by its number.
@@ -34,14 +36,16 @@ pub fn open_standard_streams() -> io::Result<()> {
 /// /dev/null for reading and writing; not passed through an exec.
 pub fn dev_null() -> io::Result<OwnedFd> {
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?)
+    deed("open", "/dev/null", || Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?))
 }
 
 /// Puts a copy of `from` in the place of the descriptor `to`; the copy goes through an exec.
 pub fn put(from: RawFd, to: RawFd) -> io::Result<()> {
-    // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
-    let done = unsafe { libc::dup2(from, to) };
-    if done == to { Ok(()) } else { Err(io::Error::last_os_error()) }
+    deed("dup2", "", || {
+        // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
+        let done = unsafe { libc::dup2(from, to) };
+        if done == to { Ok(()) } else { Err(io::Error::last_os_error()) }
+    })
 }
 
 /// Lets a descriptor through an exec.
@@ -62,7 +66,7 @@ fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> io::Result<()>
 
 /// Keeps every descriptor above 2 from going through an exec (close_range(2), Linux 5.11; else one by one).
 pub fn keep_all_from_exec() -> io::Result<()> {
-    if close_range(3, RawFd::MAX, CLOSE_RANGE_CLOEXEC).is_ok() {
+    if deed("close_range", "", || close_range(3, RawFd::MAX, CLOSE_RANGE_CLOEXEC)).is_ok() {
         return Ok(());
     }
     for fd in all()? {
@@ -88,7 +92,7 @@ pub fn close_all_but(kept: &mut [RawFd]) -> io::Result<()> {
 }
 
 fn close_between(first: RawFd, last: RawFd) -> io::Result<()> {
-    if close_range(first, last, 0).is_ok() {
+    if deed("close_range", "", || close_range(first, last, 0)).is_ok() {
         return Ok(());
     }
     for fd in all()? {

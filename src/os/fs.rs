@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::fault::file_deed;
+
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat};
 
 /// What went wrong with a file: the deed, the path, the kernel's reason.
@@ -79,7 +81,7 @@ impl Dir {
     /// Opens a directory by path; a symlink at its end is followed.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
+        let fd = file_deed("open", path, || rustix::fs::openat(CWD, path, flags, Mode::empty()))
             .map_err(|e| FileError::new("open", path, e))?;
         Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: path.to_owned() })
     }
@@ -126,7 +128,7 @@ impl Dir {
     fn openat(&self, name: &Path, flags: OFlags) -> Result<OwnedFd> {
         let what = if flags.contains(OFlags::CREATE) { "create" } else { "open" };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::openat(&self.fd, &*self.at(name), flags, PRIVATE_FILE)
+        file_deed(what, name, || rustix::fs::openat(&self.fd, &*self.at(name), flags, PRIVATE_FILE))
             .map_err(|e| self.error(what, name, e))
     }
 
@@ -136,7 +138,7 @@ impl Dir {
         // O_NONBLOCK: something planted there that is no regular file (a FIFO) must not make us wait.
         let fd = self.openat(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let mut bytes = Vec::with_capacity(2048);
-        let read = File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes);
+        let read = file_deed("read", name, || File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes));
         read.map_err(|e| self.error("read", name, e))?;
         if bytes.len() > limit {
             return Err(self.error("read", name, io::Error::new(io::ErrorKind::FileTooLarge, "too large")));
@@ -163,7 +165,7 @@ impl Dir {
 
     fn write(&self, name: &Path, bytes: &[u8], flags: OFlags) -> Result<()> {
         let mut file = File::from(self.openat(name, flags)?);
-        file.write_all(bytes).map_err(|e| {
+        file_deed("write", name, || file.write_all(bytes)).map_err(|e| {
             let _ = self.unlink(name);
             self.error("write", name, e)
         })
@@ -174,7 +176,7 @@ impl Dir {
         let name = name.as_ref();
         let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
         let mut file = File::from(self.openat(name, flags)?);
-        file.write_all(bytes).map_err(|e| self.error("write", name, e))
+        file_deed("write", name, || file.write_all(bytes)).map_err(|e| self.error("write", name, e))
     }
 
     /// Opens a file for appending, made when it is not there, mode 0600.
@@ -200,14 +202,15 @@ impl Dir {
     /// Makes a FIFO, mode 0600.
     pub fn mkfifo(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::mknodat(&self.fd, &*self.at(name), FileType::Fifo, PRIVATE_FILE, 0)
-            .map_err(|e| self.error("create", name, e))
+        let made = || rustix::fs::mknodat(&self.fd, &*self.at(name), FileType::Fifo, PRIVATE_FILE, 0);
+        file_deed("mkfifo", name, made).map_err(|e| self.error("create", name, e))
     }
 
     /// Makes a directory, mode 0700.
     pub fn mkdir(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::mkdirat(&self.fd, &*self.at(name), PRIVATE_DIR).map_err(|e| self.error("create", name, e))
+        file_deed("mkdir", name, || rustix::fs::mkdirat(&self.fd, &*self.at(name), PRIVATE_DIR))
+            .map_err(|e| self.error("create", name, e))
     }
 
     /// Makes a directory and those above it, below this one; one that is there already is fine.
@@ -229,42 +232,45 @@ impl Dir {
     /// Makes a symlink `name` that says `target`.
     pub fn symlink(&self, name: impl AsRef<Path>, target: &str) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::symlinkat(target, &self.fd, &*self.at(name)).map_err(|e| self.error("create", name, e))
+        file_deed("symlink", name, || rustix::fs::symlinkat(target, &self.fd, &*self.at(name)))
+            .map_err(|e| self.error("create", name, e))
     }
 
     /// What the symlink `name` says.
     pub fn readlink(&self, name: impl AsRef<Path>) -> Result<OsString> {
         let name = name.as_ref();
-        let target = rustix::fs::readlinkat(&self.fd, &*self.at(name), Vec::new())
-            .map_err(|e| self.error("read", name, e))?;
+        let target =
+            file_deed("readlink", name, || rustix::fs::readlinkat(&self.fd, &*self.at(name), Vec::new()))
+                .map_err(|e| self.error("read", name, e))?;
         Ok(OsStr::from_bytes(target.as_bytes()).to_owned())
     }
 
     /// Makes `name` in `to` a second name of the file `old` here.
     pub fn link(&self, old: impl AsRef<Path>, to: &Dir, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::linkat(&self.fd, &*self.at(old.as_ref()), &to.fd, &*to.at(name), AtFlags::empty())
+        let (old, new) = (self.at(old.as_ref()), to.at(name));
+        file_deed("link", name, || rustix::fs::linkat(&self.fd, &*old, &to.fd, &*new, AtFlags::empty()))
             .map_err(|e| to.error("create", name, e))
     }
 
     /// Renames within this directory's reach, replacing what has the new name.
     pub fn rename(&self, old: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<()> {
         let (old, new) = (old.as_ref(), new.as_ref());
-        rustix::fs::renameat(&self.fd, &*self.at(old), &self.fd, &*self.at(new))
+        file_deed("rename", new, || rustix::fs::renameat(&self.fd, &*self.at(old), &self.fd, &*self.at(new)))
             .map_err(|e| self.error("rename", old, e))
     }
 
     /// Removes a file.
     pub fn unlink(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::empty())
+        file_deed("unlink", name, || rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::empty()))
             .map_err(|e| self.error("remove", name, e))
     }
 
     /// Removes an empty directory.
     pub fn rmdir(&self, name: impl AsRef<Path>) -> Result<()> {
         let name = name.as_ref();
-        rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::REMOVEDIR)
+        file_deed("rmdir", name, || rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::REMOVEDIR))
             .map_err(|e| self.error("remove", name, e))
     }
 
@@ -288,13 +294,13 @@ impl Dir {
     /// Metadata of `name`, not following a symlink.
     pub fn stat(&self, name: impl AsRef<Path>) -> Result<Stat> {
         let name = name.as_ref();
-        rustix::fs::statat(&self.fd, &*self.at(name), AtFlags::SYMLINK_NOFOLLOW)
+        file_deed("stat", name, || rustix::fs::statat(&self.fd, &*self.at(name), AtFlags::SYMLINK_NOFOLLOW))
             .map_err(|e| self.error("look at", name, e))
     }
 
-    /// Whether there is anything of that name.
-    pub fn has(&self, name: impl AsRef<Path>) -> bool {
-        self.stat(name).is_ok()
+    /// Whether there is anything of that name. An error is no answer.
+    pub fn has(&self, name: impl AsRef<Path>) -> Result<bool> {
+        Ok(optional(self.stat(name))?.is_some())
     }
 
     /// Sets the modification time of `name` to now.
@@ -302,8 +308,10 @@ impl Dir {
         let name = name.as_ref();
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
-        rustix::fs::utimensat(&self.fd, &*self.at(name), &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| self.error("touch", name, e))
+        file_deed("touch", name, || {
+            rustix::fs::utimensat(&self.fd, &*self.at(name), &times, AtFlags::SYMLINK_NOFOLLOW)
+        })
+        .map_err(|e| self.error("touch", name, e))
     }
 
     /// The names in it, without `.` and `..`, in no order.
@@ -321,8 +329,8 @@ impl Dir {
         let failed = |e: rustix::io::Errno| FileError::new("list", &self.path, e);
         // A descriptor of its own: the position in a directory belongs to the open file, and this one is kept.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd =
-            rustix::fs::openat(&self.fd, &*self.at(Path::new(".")), flags, Mode::empty()).map_err(failed)?;
+        let open = || rustix::fs::openat(&self.fd, &*self.at(Path::new(".")), flags, Mode::empty());
+        let fd = file_deed("list", &self.below, open).map_err(failed)?;
         let mut buffer = Vec::with_capacity(32 * 1024);
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {

@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::fault::{deed, moment};
+
 fn byte(kind: libc::c_int, at: u8) -> libc::flock {
     libc::flock {
         l_type: libc::c_short::try_from(kind).unwrap_or_default(),
@@ -23,26 +25,29 @@ fn byte(kind: libc::c_int, at: u8) -> libc::flock {
 
 /// Takes the lock if nobody has it. The descriptor must be open for writing.
 pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
-    match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
+    deed("try_lock", "", || match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
         Ok(_) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(e) => Err(e.into()),
-    }
+    })
 }
 
 /// Takes the lock, waiting for it. The descriptor must be open for writing.
 pub fn lock(fd: impl AsFd, at: u8) -> io::Result<()> {
-    loop {
-        match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLKW(&byte(libc::F_WRLCK, at))) {
-            Ok(_) => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
+    deed("lock", "", || {
+        loop {
+            match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLKW(&byte(libc::F_WRLCK, at))) {
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
         }
-    }
+    })
 }
 
 /// Gives it back, for every copy of the descriptor.
 pub fn unlock(fd: impl AsFd, at: u8) -> io::Result<()> {
+    moment("unlock");
     fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)))?;
     Ok(())
 }
@@ -50,6 +55,6 @@ pub fn unlock(fd: impl AsFd, at: u8) -> io::Result<()> {
 /// Whether somebody else holds it.
 pub fn is_locked(fd: impl AsFd, at: u8) -> io::Result<bool> {
     let mut probe = byte(libc::F_WRLCK, at);
-    fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe))?;
+    deed("is_locked", "", || fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe)).map_err(io::Error::from))?;
     Ok(i32::from(probe.l_type) != libc::F_UNLCK)
 }

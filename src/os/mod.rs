@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls that no library wraps; nowhere else")]
 
 pub mod arguments;
+pub mod fault;
 pub mod fd;
 pub mod fs;
 pub mod lock;

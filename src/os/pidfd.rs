@@ -8,11 +8,13 @@ use nix::libc;
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, PidfdFlags};
 
+use super::fault::deed;
+
 /// Opens the pidfd of a process, alive or a zombie. `ESRCH` when there is none.
 pub fn open(pid: i32) -> io::Result<OwnedFd> {
     // A negative number would mean something else to the library.
     let pid = Pid::from_raw(pid.max(0)).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+    deed("pidfd_open", "", || Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?))
 }
 
 /// Magic number of pidfs (statfs(2); include/uapi/linux/magic.h), where every pidfd has an inode of its own (Linux 6.9).
@@ -31,17 +33,19 @@ pub fn inode(pidfd: impl AsFd) -> Option<u64> {
 
 /// Sends a signal; number 0 only checks. `ESRCH` when the process has been reaped.
 pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    // SAFETY: pidfd_send_signal(2) takes an open descriptor, a number, a null siginfo and no flags; it reads no memory.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            std::ptr::null::<libc::siginfo_t>(),
-            0u32,
-        )
-    };
-    if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    deed("pidfd_send_signal", "", || {
+        // SAFETY: pidfd_send_signal(2) takes an open descriptor, a number, a null siginfo and no flags; it reads no memory.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                pidfd.as_raw_fd(),
+                signal,
+                std::ptr::null::<libc::siginfo_t>(),
+                0u32,
+            )
+        };
+        if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    })
 }
 
 /// How far the process behind a pidfd has got.

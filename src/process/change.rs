@@ -72,13 +72,16 @@ fn being_started(id: &Id) -> Error {
 /// The new name is in the index before the record says it, the old one until after: it is always found.
 fn save(run_dir: &RunDir, seen: &Observed, old: &Record, new: &Record) -> Result<()> {
     let names = run_dir.names();
-    let shelf = names.shelf_of(old);
+    let shelf = names.shelf_of(old)?;
     if old.name == new.name {
         return seen.entry.save(new);
     }
     names.add(shelf, new)?;
     if let Err(e) = seen.entry.save(new) {
-        let _ = names.remove(shelf, new);
+        // It can have been replaced and the answer lost (a network file system): what the record says counts.
+        if seen.entry.load().is_ok_and(|now| now.is_none_or(|now| now.name != new.name)) {
+            let _ = names.remove(shelf, new);
+        }
         return Err(e);
     }
     names.remove(shelf, old)?;

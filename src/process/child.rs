@@ -5,6 +5,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,8 @@ pub enum Failure {
     Setup(String, i32),
     /// The record could not be written: the whole message.
     Record(String),
+    /// It was killed before it could execute anything.
+    Killed,
     /// No candidate is there.
     NotFound,
     /// A candidate is there and could not be executed.
@@ -74,6 +77,9 @@ impl Failure {
             }
             Self::Setup(what, e) => Error::system(what, os(e)),
             Self::Record(message) => Error::refused(message),
+            Self::Killed => {
+                Error::refused(format!("the new process was killed before it could execute {command}"))
+            }
             Self::NotFound => exec(status::NOT_FOUND, io::Error::other("command not found")),
             Self::Exec(e) => exec(status::CANNOT_EXECUTE, os(e)),
             Self::Interpreter => exec(
@@ -91,9 +97,20 @@ fn number(e: &io::Error) -> i32 {
 /// In the new process: become the command. Returns only if that failed.
 ///
 /// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
-pub fn become_command(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Failure {
+/// `ready` is set as the last thing before that: the record is whole. One that is killed earlier returns nothing either.
+pub fn become_command(
+    plan: &Plan,
+    entry: &Entry,
+    record: &mut Record,
+    monitor: i32,
+    ready: &AtomicBool,
+) -> Failure {
     match prepare(plan, entry, record, monitor) {
-        Ok(()) => exec(plan),
+        Ok(()) => {
+            // Atomic, for it must be in memory before the exec, and the compiler does not know that memory is left to another.
+            ready.store(true, Ordering::SeqCst);
+            exec(plan)
+        }
         Err(failure) => failure,
     }
 }

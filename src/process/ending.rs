@@ -104,7 +104,7 @@ pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Opti
         entry.save(&record)?;
     }
     // Only an end that was recorded before can have been joined.
-    if was_final && names.shelf_of(&record) == Shelf::Joined {
+    if was_final && names.shelf_of(&record)? == Shelf::Joined {
         names.remove(Shelf::Live, &record)?;
     } else {
         names.move_to_ended(&record)?;

@@ -10,6 +10,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use crate::os::fault::file_deed;
 use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
@@ -87,7 +88,8 @@ impl Ledger {
         let failed = |e| FileError::new("lock", self.dir.path().join(COUNT), e);
         lock::lock(&file, 0).map_err(failed)?;
         let mut text = [0; 32];
-        let length = rustix::io::pread(&file, &mut text, 0).map_err(|e| failed(e.into()))?;
+        let length = file_deed("read", COUNT, || rustix::io::pread(&file, &mut text, 0))
+            .map_err(|e| failed(e.into()))?;
         Ok(Number { value: parse(&text[..length]), file })
     }
 
@@ -142,8 +144,10 @@ impl Number {
 
     fn write(&self, value: u64) -> std::io::Result<()> {
         // Decimal numbers only grow longer: overwriting in place leaves nothing of the old one.
-        rustix::io::pwrite(self.file.as_fd(), value.to_string().as_bytes(), 0)?;
-        Ok(())
+        file_deed("write", COUNT, || {
+            rustix::io::pwrite(self.file.as_fd(), value.to_string().as_bytes(), 0)?;
+            Ok(())
+        })
     }
 
     /// Somebody who had taken this number was killed. Was it used up?

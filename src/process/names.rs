@@ -140,11 +140,14 @@ impl<'a> Names<'a> {
     /// Takes a process off all shelves.
     pub fn remove_everywhere(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
+        let mut done = Ok(());
         for shelf in Shelf::ALL {
-            optional(self.root.unlink(tag.path(shelf)))?;
-            optional(self.root.unlink(tag.unstopped().path(shelf)))?;
+            for tag in [&tag, &tag.unstopped()] {
+                // One that cannot be removed does not keep the others.
+                done = done.and(self.drop_tag(shelf, tag));
+            }
         }
-        Ok(())
+        done
     }
 
     /// Takes an entry off a shelf.
@@ -154,13 +157,13 @@ impl<'a> Names<'a> {
     }
 
     /// The shelf on which a process is to be found by its record.
-    pub fn shelf_of(self, record: &Record) -> Shelf {
-        match record.state {
+    pub fn shelf_of(self, record: &Record) -> Result<Shelf> {
+        Ok(match record.state {
             State::Initial => Shelf::Initial,
             State::Started => Shelf::Live,
-            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined)) => Shelf::Joined,
+            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined))? => Shelf::Joined,
             State::Stopped => Shelf::Ended,
-        }
+        })
     }
 
     /// Moves a process whose record has just become final from the live ones to the ended ones.
@@ -174,7 +177,7 @@ impl<'a> Names<'a> {
     pub fn move_to_joined(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
         let to = tag.path(Shelf::Joined);
-        if self.root.has(&to) {
+        if self.root.has(&to)? {
             return Ok(());
         }
         self.rename(&tag.path(Shelf::Ended), &to, Shelf::Joined, record)?;

@@ -44,8 +44,10 @@ pub fn forget(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
     }
     let gone = format!("{}/{}{}", id::folder(entry.id.as_str()), id::VANISHED, entry.id);
     optional(run_dir.root.rename(entry.id.path(), &gone))?;
-    run_dir.names().remove_everywhere(record)?;
+    // It is forgotten. What cannot be removed now leads nowhere and is cleared later; the rest is removed all the same.
+    let from_index = run_dir.names().remove_everywhere(record);
     run_dir.root.remove_flat(&gone)?;
+    from_index?;
     match ledger {
         Some(ledger) if is_parent_gone(run_dir, record)? => {
             ledger.remove_if_empty(run_dir, record.parent_key())

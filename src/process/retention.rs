@@ -103,7 +103,7 @@ fn clear_leftover(run_dir: &RunDir, id: &Id) -> Result<()> {
     let made = Duration::from_secs(u64::try_from(entry.dir.metadata()?.st_mtime).unwrap_or(0));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if now.saturating_sub(made) >= EVERY {
-        if entry.dir.has(super::entry::SENTINEL) {
+        if entry.dir.has(super::entry::SENTINEL)? {
             recover::settle(run_dir, &entry)?;
         } else {
             recover::clear(run_dir, &entry, None)?;

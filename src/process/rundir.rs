@@ -94,7 +94,7 @@ impl RunDir {
         if is.st_mode & 0o077 != 0 {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
-                &if root.has("processes") {
+                &if root.has("processes").unwrap_or(false) {
                     format!("chmod 700 {}", path.display())
                 } else {
                     CHOOSE.to_owned()

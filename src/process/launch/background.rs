@@ -1,7 +1,9 @@
 //! Starting under a monitor of its own.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
+use crate::os::fault::{deed, moment};
 use crate::os::process::{self, Fork};
 
 use crate::process::entry::Entry;
@@ -14,8 +16,8 @@ use crate::process::rundir::RunDir;
 
 /// Forks the monitor and waits for its answer.
 pub(super) fn start(job: Job<'_>) -> Result<Record> {
-    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let forked = pipe.map_err(std::io::Error::from).and_then(|pipe| Ok((process::fork()?, pipe)));
+    let pipe = || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?);
+    let forked = deed::<_, io::Error>("pipe", "", pipe).and_then(|pipe| Ok((process::fork()?, pipe)));
     let (answer, report) = match forked {
         Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
         Ok((Fork::Parent(_), pipe)) => pipe,
@@ -52,10 +54,11 @@ fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
 }
 
 /// Reads a pipe to its end.
-fn read_to_end(pipe: &OwnedFd) -> std::io::Result<Vec<u8>> {
+fn read_to_end(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
+        moment("answer");
         match rustix::io::read(pipe, &mut buffer) {
             Ok(0) => return Ok(bytes),
             Ok(length) => bytes.extend_from_slice(&buffer[..length]),

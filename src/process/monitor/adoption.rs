@@ -13,6 +13,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags};
 
+use crate::os::fault;
 use crate::os::pidfd::{self, Stage};
 use crate::os::process::{self, Fork, Usage};
 use crate::os::signals::{Blocked, SignalFd};
@@ -62,6 +63,7 @@ pub fn adopt(run_dir: &RunDir, entry: &Entry, pidfd: &OwnedFd) -> bool {
 
 /// In the new monitor: everything from the fork to its end.
 fn be_monitor(run_dir: &RunDir, entry: &Entry, mut record: Record, pidfd: &OwnedFd, life: OwnedFd) -> ! {
+    fault::play("adopter");
     let _ = process::new_session();
     // One that would keep the command's standard streams open is worse than none.
     let Ok(null) = fd::dev_null() else { process::exit(1) };

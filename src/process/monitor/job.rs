@@ -1,11 +1,13 @@
 //! From a prepared start to a process under its monitor.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::os::fault::{self, deed};
 use crate::os::process;
 
 use super::Supervisor;
@@ -94,10 +96,10 @@ impl Job<'_> {
         let monitor = process::own_pid();
         self.record.monitor = Some(Monitor { pid: monitor, adopted: false });
         self.record.state = State::Started;
-        let mut failure = None;
+        let (mut failure, ready) = (None, AtomicBool::new(false));
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
         let spawned = process::spawn(&mut || {
-            failure = Some(child::become_command(plan, entry, record, monitor));
+            failure = Some(child::become_command(plan, entry, record, monitor, &ready));
             1
         });
         let started = match (spawned, failure) {
@@ -106,6 +108,11 @@ impl Job<'_> {
                 // It has left this memory, and ends.
                 let _ = process::reap(pid);
                 Err(failure)
+            }
+            // It let go of this memory without a word, and not by an exec.
+            (Ok(pid), None) if !ready.load(Ordering::SeqCst) => {
+                let _ = process::reap(pid);
+                Err(Failure::Killed)
             }
             (Ok(pid), None) => self.commit().map(|()| pid).map_err(|e| {
                 process::end_child(pid);
@@ -155,6 +162,7 @@ impl Job<'_> {
 
     /// In the monitor's own process: everything from here to its end. `report` tells the launcher how it went.
     pub fn run_as_monitor(mut self, report: OwnedFd) -> ! {
+        fault::play("monitor");
         let pid = match process::new_session().map_err(|e| {
             Failure::Setup("cannot make a session".to_owned(), e.raw_os_error().unwrap_or(libc::EPERM))
         }) {
@@ -171,7 +179,7 @@ impl Job<'_> {
         let answer = Answer::of(&self.record, pid.as_ref().err());
         let answer = serde_json::to_vec(&answer).unwrap_or_default();
         // A launcher that was killed does not read it. The process lives, and its record says so.
-        let _ = rustix::io::write(&report, &answer);
+        let _ = deed("write", "answer", || rustix::io::write(&report, &answer));
         drop(report);
         let Ok(pid) = pid else { process::exit(1) };
 
