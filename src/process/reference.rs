@@ -62,12 +62,11 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// The process of an entry of the index. An entry without a directory is a leftover: the directory was made first.
+    /// The process of an entry of the index, if there is one.
     fn usable_tag(&self, shelf: Shelf, tag: &Tag) -> Result<Option<Observed>> {
         let seen = self.usable(&tag.id);
-        if seen.is_none() && self.run_dir.entry(&tag.id)?.is_none() {
-            // In a directory that can only be read it stays.
-            let _ = self.run_dir.names().drop_tag(shelf, tag);
+        if seen.is_none() {
+            self.run_dir.drop_if_nowhere(shelf, tag)?;
         }
         Ok(seen)
     }

@@ -89,9 +89,7 @@ fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
     ledger::clear_abandoned(run_dir)?;
     for shelf in Shelf::ALL {
         for tag in run_dir.names().all(shelf)? {
-            if run_dir.entry(&tag.id)?.is_none() {
-                run_dir.names().drop_tag(shelf, &tag)?;
-            }
+            run_dir.drop_if_nowhere(shelf, &tag)?;
         }
     }
     Ok(())

@@ -15,7 +15,7 @@ use super::entry::Entry;
 use super::error::{self, Error, Result};
 use super::host::Host;
 use super::id::{self, Id};
-use super::names::Names;
+use super::names::{Names, Shelf, Tag};
 use super::time::Deadline;
 
 /// The variable that names the run directory; also set in every process.
@@ -132,6 +132,15 @@ impl RunDir {
         let path = id.path();
         let there = optional(self.root.stat(&path))?;
         Ok(there.map(|_| Entry { id: id.clone(), dir: self.root.below(path) }))
+    }
+
+    /// Drops an entry of the index by name whose process is not there: a leftover, for the directory is made first.
+    pub fn drop_if_nowhere(&self, shelf: Shelf, tag: &Tag) -> Result<()> {
+        if self.entry(&tag.id)?.is_none() {
+            // In a directory that can only be read it stays.
+            let _ = self.names().drop_tag(shelf, tag);
+        }
+        Ok(())
     }
 
     /// Makes the directory of a new process, under an id that was free.

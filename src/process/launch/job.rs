@@ -132,7 +132,10 @@ fn claim_name(run_dir: &RunDir, record: &Record) -> Result<Option<OwnedFd>> {
     let lock = run_dir.names().lock_name(&record.name)?;
     for tag in run_dir.names().find(Shelf::Live, &record.name)? {
         // A record that cannot be read bears no name.
-        let Ok(Some(seen)) = observe::by_id(run_dir, &tag.id) else { continue };
+        let Ok(Some(seen)) = observe::by_id(run_dir, &tag.id) else {
+            run_dir.drop_if_nowhere(Shelf::Live, &tag)?;
+            continue;
+        };
         if seen.record.name == record.name && seen.is_alive() {
             return Err(Error::hinted(
                 format!("a live process named '{}' exists: {}", record.name, seen.record.id),
