@@ -19,6 +19,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::FileType;
+
 use crate::os::fs::{self, Dir, FileError, optional};
 use crate::os::lock;
 
@@ -108,6 +110,12 @@ impl Entry {
     /// Makes the sentinel of a process that has not ended.
     pub fn make_sentinel(&self) -> Result<()> {
         Ok(self.dir.mkfifo(SENTINEL)?)
+    }
+
+    /// Whether the sentinel is that of a process whose end is not recorded, or not altogether.
+    pub fn has_open_sentinel(&self) -> Result<bool> {
+        let sentinel = fs::optional(self.dir.stat(SENTINEL))?;
+        Ok(sentinel.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo))
     }
 
     /// Puts the sentinel of an ended process in the place of the FIFO: from now on opening it never blocks.

@@ -139,7 +139,10 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
             return Ok(None);
         };
         match record.state {
-            State::Stopped => return Ok(Some((record, Facts::Final))),
+            State::Stopped => {
+                finish_end(run_dir, entry, &record)?;
+                return Ok(Some((record, Facts::Final)));
+            }
             State::Initial => {
                 if entry.dir.has(STARTING)? && recover::settle(run_dir, entry)? && !entry.dir.has(STARTING)? {
                     continue;
@@ -161,6 +164,19 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
             }
         }
     }
+}
+
+/// A monitor that was killed after it had made the record final left the rest undone: the index, and a sentinel that nobody
+/// writes to any more. The sentinel comes last, so it tells.
+fn finish_end(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    let unfinished = entry.has_open_sentinel()?
+        && matches!(run_dir.host.place_of(record)?, Place::Here | Place::EarlierBoot)
+        && entry.watch().is_ok_and(|watch| watch.is_monitored().is_ok_and(|monitored| !monitored));
+    if unfinished {
+        // Where nothing can be written it stays so.
+        let _ = ending::settle(run_dir, entry, &lost("its monitor was killed"));
+    }
+    Ok(())
 }
 
 /// `None`: the record became final meanwhile, look again.

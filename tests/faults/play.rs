@@ -103,6 +103,10 @@ impl Try<'_> {
         assert_eq!(record["state"], "stopped", "{record}");
         assert_eq!(record["lost"].is_string(), lost, "{record}");
         self.env.procctl(["is-alive", id]).output().exits(1);
+        // Whoever looks at it finishes what was left undone: opening the sentinel never blocks.
+        let sentinel = fs::symlink_metadata(self.env.get(id, "sentinel")).unwrap();
+        assert!(sentinel.is_file(), "{sentinel:?}");
+        assert!(!tidy::is_on_live_shelf(self.env, id), "on the shelf of the live");
     }
 
     /// What the log says of the step that was struck.

@@ -56,6 +56,14 @@ pub(crate) fn leftovers(env: &TestEnv) -> Vec<PathBuf> {
     found
 }
 
+/// Whether the index has it among the live processes.
+pub(crate) fn is_on_live_shelf(env: &TestEnv, id: &str) -> bool {
+    let buckets = entries(&env.run_dir().join("names/live"));
+    buckets
+        .iter()
+        .any(|(bucket, _)| entries(bucket).iter().any(|(_, tag)| tag.to_string_lossy().ends_with(id)))
+}
+
 /// Makes the leftovers so old that they are due, and has a monitor clear them.
 pub(crate) fn clear_old(env: &TestEnv) {
     let left = leftovers(env);
