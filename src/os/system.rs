@@ -21,6 +21,12 @@ pub fn pid_namespace() -> io::Result<u64> {
     Ok(rustix::fs::stat("/proc/self/ns/pid")?.st_ino)
 }
 
+/// The pid of the calling process in the pid namespace that /proc shows; 0 if it is not to be seen there.
+pub fn own_pid_in_proc() -> io::Result<i32> {
+    let target = rustix::fs::readlink("/proc/self", Vec::new())?;
+    Ok(target.to_str().ok().and_then(|pid| pid.parse().ok()).unwrap_or(0))
+}
+
 /// Time since boot, suspension included: the clock of `starttime` in proc(5).
 pub fn since_boot() -> std::time::Duration {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

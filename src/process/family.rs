@@ -108,8 +108,9 @@ fn parse_key(key: &str) -> Option<(Identity, &str)> {
 }
 
 /// The caller. `explicit` is `--parent`; the variable comes next; else the surrounding process is found out.
-/// `None` if it is outside of our pid namespace.
+/// `None` if it is outside of our pid namespace, or hidden from us.
 pub fn creator(run_dir: &RunDir, explicit: Option<i32>) -> Result<Option<Creator>> {
+    run_dir.host.check_proc()?;
     if let Some(pid) = explicit {
         return named(run_dir, pid, "--parent").map(Some);
     }
@@ -133,7 +134,7 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
     let unusable = |why: &str| Error::refused(format!("{how} {pid}: {why}"));
     let failed = |e| Error::system(format!("cannot look at process {pid}"), e);
     let Some((process, pidfd, stat)) = Identity::of_pid(pid).map_err(failed)? else {
-        return Err(unusable("there is no such process"));
+        return Err(unusable("there is no such process, or you may not look at it"));
     };
     if matches!(stat.state, 'Z' | 'X') {
         return Err(unusable("it has ended and only waits to be reaped"));
@@ -183,6 +184,8 @@ fn os_parent_beyond_subshells() -> Result<Option<(Identity, OwnedFd)>> {
         match Identity::of_pid(pid).map_err(failed)? {
             // Still the parent: it was there all the time, and the descriptor is its own.
             Some(found) if process::os_parent() == pid => break found,
+            // It is there, but not to be seen in /proc (hidepid).
+            None if process::os_parent() == pid => return Ok(None),
             _ => {}
         }
     };

@@ -32,12 +32,13 @@ impl Identity {
         Ok(Self { pid: stat.pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd) })
     }
 
-    /// Whoever has that pid now, with the descriptor that pins it and what /proc says of it. `None` if nobody has it.
+    /// Whoever has that pid now, with the descriptor that pins it and what /proc says of it. `None` if nobody has it, or
+    /// nobody whom this user may look at (hidepid of proc(5)).
     pub fn of_pid(pid: i32) -> io::Result<Option<(Self, OwnedFd, Stat)>> {
         let Some(pidfd) = open_any(pid)? else { return Ok(None) };
         let stat = match Stat::of(pid) {
             Ok(stat) => stat,
-            Err(e) if is_gone(&e) => return Ok(None),
+            Err(e) if is_gone(&e) || e.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             Err(e) => return Err(e),
         };
         // /proc was read by pid. If the process of the descriptor is still there afterwards, it was that one's page.
@@ -58,6 +59,10 @@ impl Identity {
             return Ok((self.pidfd_inode == Some(now)).then_some(pidfd));
         }
         let found = Self::of_pid(self.pid)?;
+        // Hidden is not gone.
+        if found.is_none() && pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "/proc does not show it"));
+        }
         Ok(found.filter(|(now, ..)| now.start_ticks == self.start_ticks).map(|(_, pidfd, _)| pidfd))
     }
 

@@ -45,7 +45,7 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     let daemon = request.daemon.unwrap_or(false);
     if daemon && creator.is_none() {
         return Err(Error::hinted(
-            "a daemonic process needs a parent, and that of procctl is outside of this PID namespace",
+            "a daemonic process needs a parent, and that of procctl is outside of this PID namespace or hidden from you",
             "say --parent PID",
         ));
     }
