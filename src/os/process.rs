@@ -273,6 +273,11 @@ pub fn signal_child(pid: i32, signal: i32) {
     unsafe { libc::kill(pid, signal) };
 }
 
+/// Whether this process may signal a child that has not been reaped.
+pub fn may_signal(pid: i32) -> bool {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
+}
+
 /// Kills a child and reaps it.
 pub fn end_child(pid: i32) {
     signal_child(pid, libc::SIGKILL);
@@ -283,6 +288,17 @@ pub fn end_child(pid: i32) {
 pub fn wait_for_any_child() {
     use nix::sys::wait::{Id, WaitPidFlag, waitid};
     let _ = waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+}
+
+/// From now on no child of this process becomes a zombie, those included that are its own only later (SIGCHLD ignored: see
+/// wait(2)).
+pub fn let_kernel_reap() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    // SAFETY: ignoring needs no handler.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
+    // Those that are zombies by now.
+    while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status != WaitStatus::StillAlive) {}
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of CPU time and microseconds are far below 2^52")]
