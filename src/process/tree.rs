@@ -42,6 +42,8 @@ enum Role {
     Signalled,
     /// A monitor: never signalled, and not waited for.
     Monitor,
+    /// It may not be signalled (a set-user-ID command): nor is it waited for.
+    Refused,
 }
 
 impl Member {
@@ -135,7 +137,7 @@ impl Tree {
     pub fn wait(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
         loop {
             self.send_to_new(run_dir, order)?;
-            if self.members.values().all(|member| member.role == Role::Monitor) {
+            if self.members.values().all(|member| matches!(member.role, Role::Monitor | Role::Refused)) {
                 return Ok(true);
             }
             if !self.wait_for_one(deadline)? {
@@ -171,14 +173,25 @@ impl Tree {
         Ok(found)
     }
 
-    fn signal_new(&self, signal: i32) {
-        for member in self.members.values().filter(|member| member.role == Role::New) {
-            let _ = pidfd::send_signal(member.pidfd.as_fd(), signal);
+    fn signal_new(&mut self, signal: i32) {
+        for member in self.members.values_mut().filter(|member| member.role == Role::New) {
+            let sent = pidfd::send_signal(member.pidfd.as_fd(), signal);
+            if sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)) {
+                member.role = Role::Refused;
+            }
         }
     }
 
+    /// The pids of those members that live and may not be signalled.
+    pub fn refused(&self) -> Vec<i32> {
+        let refused =
+            self.members.iter().filter(|(_, member)| member.role == Role::Refused && member.is_alive());
+        refused.map(|(&pid, _)| pid).collect()
+    }
+
     fn wait_for_one(&self, deadline: Deadline) -> Result<bool> {
-        let waited_for = self.members.values().filter(|member| member.role != Role::Monitor);
+        let waited_for =
+            self.members.values().filter(|member| matches!(member.role, Role::New | Role::Signalled));
         let mut fds: Vec<_> = waited_for.map(|member| PollFd::new(&member.pidfd, PollFlags::IN)).collect();
         loop {
             let left = deadline.left().and_then(|left| Timespec::try_from(left).ok());

@@ -153,7 +153,10 @@ impl Parent {
 }
 
 fn end_with_parent(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, parent: i32) {
-    super::note_parent_exit(entry, parent);
+    // One that may not be signalled (a set-user-ID command) will not end by it.
+    if pidfd::send_signal(pidfd, 0).is_ok() {
+        super::note_parent_exit(entry, parent);
+    }
     let order = Order { action: Action::ParentExit, signal: libc::SIGTERM };
     let _ = signal::send_to(pidfd, record.pid.unwrap_or(0), order);
 }
