@@ -18,7 +18,7 @@ pub(super) fn run(session: &Session, args: &Run) -> Outcome {
     launch::check_command(session, "run", &args.stray, &args.command)?;
     let request = launch::request(&args.launch, &args.command, Ground::Fore)?;
     let run_dir = session.make_run_dir()?;
-    let record = domain::run(&run_dir, &request)?;
+    let record = domain::run(&run_dir, request)?;
     if let Err(e) = end_family(&run_dir, &record) {
         report::error(&e.into());
     }

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod pidfd;
 pub mod proc;
 pub mod process;
+pub mod secret;
 pub mod signals;
 pub mod system;
 pub mod title;

@@ -1,5 +1,7 @@
 //! Changing what may be changed of a record: the name at any time, the daemon flag and the authkey before the start.
 
+use crate::os::secret::Secret;
+
 use super::authkey;
 use super::error::{Error, Result};
 use super::id::Id;
@@ -9,14 +11,14 @@ use super::record::{Record, State};
 use super::rundir::RunDir;
 
 /// What to change.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Changes {
     /// The name.
     pub name: Option<String>,
     /// The daemon flag.
     pub daemon: Option<bool>,
     /// The authkey.
-    pub authkey: Option<Vec<u8>>,
+    pub authkey: Option<Secret>,
 }
 
 /// Makes the changes, all or none.
