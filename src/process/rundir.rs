@@ -101,11 +101,8 @@ impl RunDir {
                 },
             );
         }
-        if let Some((link, place)) = symlink_in_public_place(&path) {
-            return refuse(
-                format!("{} is a symlink in {}, where anybody can write", link.display(), place.display()),
-                "name the real directory",
-            );
+        if let Some(why) = symlink_of_others(&path) {
+            return refuse(why, "name the real directory");
         }
         Ok(Self { root, host: Host::default(), patience: OnceCell::new() })
     }
@@ -221,22 +218,32 @@ fn readable(path: &Path, opened: crate::os::fs::Result<Dir>) -> Result<Dir> {
     })
 }
 
-/// The first part of a path that is a symlink lying in a directory that anybody can write to, with that directory.
+/// Why not to follow a path: a part of it is a symlink that another user may have put there, or may replace.
 ///
 /// A symlink of the user's own (or root's) in a sticky directory cannot be replaced by others, but it can have been put
-/// there under a name that the user was expected to use: still refused.
-fn symlink_in_public_place(path: &Path) -> Option<(PathBuf, PathBuf)> {
+/// there under a name that the user was expected to use: still refused. One that belongs to another user leads where that
+/// one wants, wherever it is; whoever owns `/` is trusted like root (in a user namespace root is somebody else).
+fn symlink_of_others(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
     const ANYBODY_WRITES: u32 = 0o002;
+    const ROOT: u32 = 0;
     let mut place = PathBuf::new();
     for part in path.components() {
         if let Component::Normal(name) = part {
             let here = place.join(OsStr::from_bytes(name.as_bytes()));
-            let is_link = std::fs::symlink_metadata(&here).is_ok_and(|m| m.file_type().is_symlink());
-            if is_link {
-                let public = std::fs::metadata(&place)
-                    .is_ok_and(|m| std::os::unix::fs::MetadataExt::mode(&m) & ANYBODY_WRITES != 0);
-                if public {
-                    return Some((here, place));
+            if let Ok(link) = std::fs::symlink_metadata(&here)
+                && link.file_type().is_symlink()
+            {
+                let what = format!("{} is a symlink", here.display());
+                if std::fs::metadata(&place).is_ok_and(|m| m.mode() & ANYBODY_WRITES != 0) {
+                    return Some(format!("{what} in {}, where anybody can write", place.display()));
+                }
+                let owner = link.uid();
+                let is_trusted = owner == ROOT
+                    || owner == system::user_id()
+                    || std::fs::metadata("/").is_ok_and(|top| top.uid() == owner);
+                if !is_trusted {
+                    return Some(format!("{what} that belongs to user {owner}"));
                 }
             }
         }
