@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::libc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::os::fd;
 use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
 use crate::os::process;
@@ -70,6 +71,8 @@ fn failed(e: std::io::Error) -> Error {
 impl Tree {
     /// Takes hold of the tree of a live process. `None` if it has ended: its tree cannot be told from others' then.
     pub fn of(run_dir: &RunDir, seen: &Observed) -> Result<Option<Self>> {
+        // Each member takes one.
+        fd::raise_limit();
         let Some(Observed { entry, record, life }) = observe::by_id(run_dir, &seen.record.id)? else {
             return Ok(None);
         };
@@ -105,6 +108,15 @@ impl Tree {
     fn send_to_new(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
         // Ended between stopping and continuing, procctl would leave the tree stopped.
         let _blocked = Blocked::new().map_err(failed)?;
+        self.stop_and_send(run_dir, order).inspect_err(|_| {
+            // Nobody is left stopped by a look that failed half-way (no descriptors).
+            if order.ends() {
+                self.signal_new(libc::SIGCONT);
+            }
+        })
+    }
+
+    fn stop_and_send(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
         let mut managed = live_records(run_dir)?;
         loop {
             if order.ends() {
