@@ -85,8 +85,13 @@ impl Tree {
             Some(monitor) => pidfd::open(monitor.pid).ok().map(|pidfd| (monitor.pid, pidfd)),
             None => None,
         };
-        // Its pid is its own if, now that it is pinned, it is the OS parent of the process: a stranger never is.
-        let monitor = monitor.filter(|&(pid, _)| Stat::of(root).is_ok_and(|stat| stat.parent == pid));
+        // The record may lie about the monitor, and all that descends from it will be signalled: it must be the parent of
+        // the process. The pid was its own if the life lock is still held after it was pinned.
+        let is_parent = |pid| Stat::of(root).is_ok_and(|stat| stat.parent == pid);
+        let monitor = match monitor {
+            Some(monitor) if is_parent(monitor.0) && entry.watch()?.is_monitored()? => Some(monitor),
+            _ => None,
+        };
         if pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Alive {
             return Ok(None);
         }
