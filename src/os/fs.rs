@@ -159,12 +159,19 @@ impl Dir {
     /// Puts a file in the place of whatever has that name: written beside it as `temp`, then renamed over it.
     pub fn replace(&self, name: impl AsRef<Path>, temp: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         let (name, temp) = (name.as_ref(), temp.as_ref());
-        self.overwrite(temp, bytes)?;
+        match self.write_new(temp, bytes) {
+            // Left by somebody who was killed, or no file at all: it is not written to.
+            Err(e) if e.is_already_there() => {
+                self.unlink(temp).or_else(|_| self.remove_flat(temp))?;
+                self.write_new(temp, bytes)?;
+            }
+            written => written?,
+        }
         self.rename(temp, name).inspect_err(|_| drop(self.unlink(temp)))
     }
 
     fn write(&self, name: &Path, bytes: &[u8], flags: OFlags) -> Result<()> {
-        let mut file = File::from(self.openat(name, flags)?);
+        let mut file = File::from(self.openat(name, flags | OFlags::NONBLOCK)?);
         file_deed("write", name, || file.write_all(bytes)).map_err(|e| {
             let _ = self.unlink(name);
             self.error("write", name, e)
@@ -174,14 +181,19 @@ impl Dir {
     /// Adds bytes to the end of a file, made when it is not there, in one write.
     pub fn append(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         let name = name.as_ref();
-        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
+        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY | OFlags::NONBLOCK;
         let mut file = File::from(self.openat(name, flags)?);
         file_deed("write", name, || file.write_all(bytes)).map_err(|e| self.error("write", name, e))
     }
 
     /// Opens a file for appending, made when it is not there, mode 0600.
     pub fn open_append(&self, name: impl AsRef<Path>) -> Result<OwnedFd> {
-        self.openat(name.as_ref(), OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY)
+        let name = name.as_ref();
+        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
+        // Opening a FIFO would wait for a reader; what the file is used for afterwards may wait.
+        let fd = self.openat(name, flags | OFlags::NONBLOCK)?;
+        rustix::fs::fcntl_setfl(&fd, OFlags::APPEND).map_err(|e| self.error("open", name, e))?;
+        Ok(fd)
     }
 
     /// Opens a file for reading and writing, made when it is not there, mode 0600.

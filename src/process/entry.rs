@@ -123,9 +123,21 @@ impl Entry {
         Ok(self.dir.replace(SENTINEL, "sentinel.tmp", b"")?)
     }
 
+    /// Opens the sentinel for locking. One that was removed, by hand, is made again: without it there would be no lock, and
+    /// the process could be neither changed nor closed.
+    fn open_sentinel(&self, make: impl Fn(&Self) -> Result<()>) -> Result<OwnedFd> {
+        match self.dir.open_read_write(SENTINEL) {
+            Err(e) if e.is_not_found() && self.dir.has(RECORD) => {
+                make(self)?;
+                Ok(self.dir.open_read_write(SENTINEL)?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
     /// Opens the sentinel and takes the life lock; `None` if somebody has it. Being open, the sentinel does not end.
     pub fn take_life(&self) -> Result<Option<OwnedFd>> {
-        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        let sentinel = self.open_sentinel(Self::make_sentinel)?;
         let taken = lock::try_lock(&sentinel, LIFE).map_err(|e| self.lock_failed(e))?;
         Ok(taken.then_some(sentinel))
     }
@@ -168,6 +180,11 @@ impl Entry {
     /// afterwards knows the outcome.
     pub fn begin_start(&self) -> Result<Option<OwnedFd>> {
         let Some(life) = self.take_life()? else { return Ok(None) };
+        // Of anything else, whoever joins the process would not be told the end.
+        if !rustix::fs::fstat(&life).is_ok_and(|is| FileType::from_raw_mode(is.st_mode) == FileType::Fifo) {
+            let not_a_fifo = io::Error::new(io::ErrorKind::InvalidInput, "it is no FIFO");
+            return Err(FileError::new("use", self.path(SENTINEL), not_a_fifo).into());
+        }
         lock::lock(&life, WRITE).map_err(|e| self.lock_failed(e))?;
         Ok(Some(life))
     }
@@ -186,7 +203,7 @@ impl Entry {
     /// Waits for the write lock and takes it.
     pub fn lock_for_writing(&self) -> Result<WriteLock> {
         loop {
-            let sentinel = self.dir.open_read_write(SENTINEL)?;
+            let sentinel = self.open_sentinel(Self::settle_sentinel)?;
             lock::lock(&sentinel, WRITE).map_err(|e| self.lock_failed(e))?;
             if self.is_sentinel(&sentinel)? {
                 return Ok(WriteLock { _sentinel: sentinel });

@@ -203,12 +203,14 @@ fn facts_of_started(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<
         None => None,
     };
     let watch = match entry.watch() {
-        Ok(watch) => watch,
-        // Closed by somebody in this moment.
-        Err(Error::File(e)) if e.is_not_found() => return Ok(None),
+        Ok(watch) => Some(watch),
+        // Closed by somebody in this moment; or removed by hand: then no monitor can be seen any more.
+        Err(Error::File(e)) if e.is_not_found() => None,
         Err(e) => return Err(e),
     };
-    if watch.is_monitored()? {
+    if let Some(watch) = watch
+        && watch.is_monitored()?
+    {
         return Ok(Some(match place {
             Place::OtherNamespace => Facts::OtherNamespace(watch),
             _ => Facts::Monitored { watch, process: found },
