@@ -8,6 +8,7 @@
 //! count becomes N; unlock. Whoever is killed between leaves a symlink N = count + 1, and the next holder of the lock
 //! finds out by looking at that one id whether it was a start or a leftover.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::os::fault::file_deed;
@@ -59,11 +60,17 @@ impl Ledger {
             }
         }
         children.sort();
-        Ok(children.into_iter().map(|(_, id)| id).collect())
+        // Each has one number. Others are none of procctl's.
+        let mut known = BTreeSet::new();
+        Ok(children.into_iter().map(|(_, id)| id).filter(|id| known.insert(id.clone())).collect())
     }
 
     fn child(&self, number: u64) -> Result<Option<Id>> {
-        let target = optional(self.dir.readlink(number.to_string()))?;
+        let target = match self.dir.readlink(number.to_string()) {
+            // No symlink.
+            Err(e) if e.source.kind() == std::io::ErrorKind::InvalidInput => None,
+            read => optional(read)?,
+        };
         Ok(target.and_then(|id| Id::parse(&id.to_string_lossy())))
     }
 
@@ -71,7 +78,10 @@ impl Ledger {
     pub fn next(&self, run_dir: &RunDir, id: &Id) -> Result<Number> {
         let mut locked = self.lock()?;
         loop {
-            let next = locked.value + 1;
+            let next = locked.value.checked_add(1).ok_or_else(|| {
+                let full = std::io::Error::other("no number comes after that");
+                FileError::new("count on from", self.dir.path().join(COUNT), full)
+            })?;
             match self.dir.symlink(next.to_string(), id.as_str()) {
                 Ok(()) => {
                     locked.value = next;
@@ -174,10 +184,11 @@ pub fn clear_abandoned(run_dir: &RunDir) -> Result<()> {
     let Some(parents) = optional(run_dir.root.open_dir("parents"))? else { return Ok(()) };
     for key in parents.list()? {
         let Some(key) = key.to_str() else { continue };
-        if is_abandoned(run_dir, key)?
-            && let Some(ledger) = Ledger::open(run_dir, key)?
+        // One that cannot be opened, or removed, does not stop the others.
+        if let Ok(true) = is_abandoned(run_dir, key)
+            && let Ok(Some(ledger)) = Ledger::open(run_dir, key)
         {
-            ledger.remove_if_empty(run_dir, key)?;
+            let _ = ledger.remove_if_empty(run_dir, key);
         }
     }
     Ok(())

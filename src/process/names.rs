@@ -212,8 +212,10 @@ impl<'a> Names<'a> {
         let Some(folder) = optional(self.root.open_dir(shelf.folder()))? else { return Ok(Vec::new()) };
         let mut tags = Vec::new();
         for bucket in folder.list()? {
-            if let Some(bucket) = optional(folder.open_dir(bucket))? {
-                tags.extend(tags_in(&bucket.list()?));
+            match folder.open_dir(bucket) {
+                Ok(bucket) => tags.extend(tags_in(&bucket.list()?)),
+                Err(e) if e.is_not_found() || e.source.kind() == std::io::ErrorKind::NotADirectory => {}
+                Err(e) => return Err(e.into()),
             }
         }
         Ok(tags)

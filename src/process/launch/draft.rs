@@ -103,6 +103,8 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     };
     let draft = Draft { run_dir, entry, record, number, creator };
     let filled = (|| {
+        // The numbers of many ancestors make a long name.
+        name::check(&draft.record.name).map_err(|why| Error::hinted(why, "name it with -n NAME"))?;
         draft.entry.make_sentinel()?;
         authkey::give(run_dir, draft.creator.as_ref(), &ledger, &draft.entry, request.authkey.as_deref())
     })();
