@@ -15,6 +15,7 @@ mod family;
 mod generated;
 mod get;
 mod harness;
+mod hostile;
 mod is_alive;
 mod join;
 mod launch;
