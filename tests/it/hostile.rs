@@ -610,7 +610,7 @@ fn whatever_stands_beside_the_record_of_a_process_without_a_monitor() {
         id
     };
     let commands: [&[&str]; 5] =
-        [&["is-alive"], &["join", "--timeout", "0"], &["kill"], &["join", "--timeout", "1"], &["close"]];
+        [&["is-alive"], &["join", "--timeout", "0"], &["kill"], &["join", "--timeout", "0.05"], &["close"]];
     whatever_stands_beside_the_record(make, &commands);
 }
 

@@ -40,3 +40,4 @@ mod status;
 mod support;
 mod terminate;
 mod truth;
+mod upgrade;
