@@ -74,7 +74,8 @@ fn short_boot_id(run_dir: &RunDir) -> Result<String> {
     Ok(run_dir.host.boot_id()?.chars().take(8).collect())
 }
 
-fn key_of(process: &Identity, boot: &str) -> String {
+/// The key of the ledger of an outside parent.
+pub fn key_of(process: &Identity, boot: &str) -> String {
     let Identity { pid, start_ticks, pidfd_inode } = process;
     format!("{pid}-{start_ticks:x}-{:x}-{boot}", pidfd_inode.unwrap_or(0))
 }
@@ -98,7 +99,8 @@ pub fn process_of_key(run_dir: &RunDir, key: &str) -> Result<Option<Outside>> {
     ))
 }
 
-fn parse_key(key: &str) -> Option<(Identity, &str)> {
+/// The process that a key stands for, and the beginning of its boot id.
+pub fn parse_key(key: &str) -> Option<(Identity, &str)> {
     let mut parts = key.split('-');
     let pid = parts.next()?.parse().ok()?;
     let start_ticks = u64::from_str_radix(parts.next()?, 16).ok()?;

@@ -69,7 +69,8 @@ impl Tag {
         }
     }
 
-    fn parse(file: &str) -> Option<Self> {
+    /// Parses the file name of one.
+    pub fn parse(file: &str) -> Option<Self> {
         let mut parts = file.split('.');
         let mut number = || parts.next().and_then(|part| u64::from_str_radix(part, 16).ok());
         let (name, stopped, parent) = (number()?, number()?, number()?);
@@ -77,9 +78,14 @@ impl Tag {
         parts.next().is_none().then_some(Self { name, stopped, parent, id })
     }
 
-    fn path(&self, shelf: Shelf) -> String {
+    /// Its file name.
+    pub fn file(&self) -> String {
         let Self { name, stopped, parent, id } = self;
-        format!("{}/{name:016x}.{stopped:x}.{parent:016x}.{id}", bucket(shelf, *name))
+        format!("{name:016x}.{stopped:x}.{parent:016x}.{id}")
+    }
+
+    fn path(&self, shelf: Shelf) -> String {
+        format!("{}/{}", bucket(shelf, self.name), self.file())
     }
 
     fn unstopped(&self) -> Self {
@@ -246,9 +252,7 @@ mod tests {
         #[test]
         fn an_entry_parses_back(name: u64, stopped: u64, parent: u64) {
             let tag = Tag { name, stopped, parent, id: Id::random().expect("chance") };
-            let path = tag.path(Shelf::Ended);
-            let file = path.rsplit('/').next().expect("file name");
-            prop_assert_eq!(Tag::parse(file), Some(tag));
+            prop_assert_eq!(Tag::parse(&tag.file()), Some(tag));
         }
         #[test]
         fn parsing_never_panics(file in ".{0,60}") {

@@ -391,6 +391,17 @@ pub(crate) mod tests {
         }
     }
 
+    proptest! {
+        /// Also of fields that this version does not know.
+        #[test]
+        fn fractions_are_kept_to_the_last_bit(number in any::<f64>().prop_filter("JSON", |x| x.is_finite())) {
+            let mut value: serde_json::Value = serde_json::from_str(OLD).expect("JSON");
+            value["from_the_future"] = serde_json::json!(number);
+            let read = Record::from_json(value.to_string().as_bytes()).expect("loads");
+            prop_assert_eq!(read.other["from_the_future"].as_f64(), Some(number));
+        }
+    }
+
     #[test]
     fn states_in_words() {
         let mut record = Record::from_json(OLD.as_bytes()).expect("loads");
