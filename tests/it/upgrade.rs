@@ -16,7 +16,8 @@ use crate::support::{Held, Worker, boot_id, kernel_tells_exit_codes, kill_monito
 fn kept() -> Vec<(String, Value)> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let versions = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
-    let files = versions.filter(|path| path.is_dir()).flat_map(|dir| fs::read_dir(dir).unwrap());
+    let is_version = |path: &PathBuf| path.file_name().unwrap().as_encoded_bytes().starts_with(b"records-");
+    let files = versions.filter(is_version).flat_map(|dir| fs::read_dir(dir).unwrap());
     let mut found: Vec<_> = files
         .map(|file| {
             let path = file.unwrap().path();
