@@ -114,7 +114,7 @@ impl Entry {
 
     /// Whether the sentinel is that of a process whose end is not recorded, or not altogether.
     pub fn has_open_sentinel(&self) -> Result<bool> {
-        let sentinel = fs::optional(self.dir.stat(SENTINEL))?;
+        let sentinel = optional(self.dir.stat(SENTINEL))?;
         Ok(sentinel.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo))
     }
 
@@ -127,7 +127,10 @@ impl Entry {
     /// the process could be neither changed nor closed.
     fn open_sentinel(&self, make: impl Fn(&Self) -> Result<()>) -> Result<OwnedFd> {
         match self.dir.open_read_write(SENTINEL) {
-            Err(e) if e.is_not_found() && self.dir.has(RECORD) => {
+            Err(e) if e.is_not_found() => {
+                if !self.dir.has(RECORD)? {
+                    return Err(e.into());
+                }
                 make(self)?;
                 Ok(self.dir.open_read_write(SENTINEL)?)
             }
@@ -181,7 +184,7 @@ impl Entry {
     pub fn begin_start(&self) -> Result<Option<OwnedFd>> {
         let Some(life) = self.take_life()? else { return Ok(None) };
         // Of anything else, whoever joins the process would not be told the end.
-        if !rustix::fs::fstat(&life).is_ok_and(|is| FileType::from_raw_mode(is.st_mode) == FileType::Fifo) {
+        if !fs::is_fifo(&life) {
             let not_a_fifo = io::Error::new(io::ErrorKind::InvalidInput, "it is no FIFO");
             return Err(FileError::new("use", self.path(SENTINEL), not_a_fifo).into());
         }
