@@ -48,6 +48,12 @@ pub fn put(from: RawFd, to: RawFd) -> io::Result<()> {
     })
 }
 
+/// Closes a standard stream, which nothing owns.
+pub fn close(stream: RawFd) {
+    // SAFETY: close(2) of a plain number, which nobody uses afterwards.
+    unsafe { libc::close(stream) };
+}
+
 /// Lets a descriptor through an exec.
 pub fn pass_on(fd: RawFd) -> io::Result<()> {
     Ok(rustix::io::fcntl_setfd(borrow(fd), FdFlags::empty())?)
