@@ -59,6 +59,11 @@ stress MINUTES='10':
     done
     echo "$round rounds, no failure"
 
+# procctl killed, and failing in five ways, at every single step
+faults *ARGS:
+    PROCCTL_TEST_ALL_FAULTS=1 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/faults" \
+        cargo test --features faults --test faults -- {{ ARGS }}
+
 # Every parser with what a fuzzer thinks of, so many seconds each. What it finds: fuzz/corpus, fuzz/artifacts
 fuzz SECONDS='60':
     #!/usr/bin/env bash
