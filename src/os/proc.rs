@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use super::process::Usage;
 
@@ -135,6 +136,22 @@ pub fn environment_variable(pid: i32, name: &str) -> Option<OsString> {
 pub fn arguments(pid: i32) -> io::Result<Vec<Vec<u8>>> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline"))?;
     Ok(bytes.split(|&b| b == 0).map(<[u8]>::to_vec).collect())
+}
+
+/// Whether the kernel lists the children of a process (`CONFIG_PROC_CHILDREN`).
+pub fn tells_children() -> bool {
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    *TELLS.get_or_init(|| std::fs::exists("/proc/thread-self/children").unwrap_or(false))
+}
+
+/// The children of a process, zombies included, in the order in which they became its own. None of one that is gone.
+///
+/// The list of one thread is exact if all that it shows still are its children afterwards (fs/proc/array.c).
+pub fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let of_thread = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children")).ok();
+    let lists: Vec<String> = threads.flatten().filter_map(of_thread).collect();
+    lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// Every process that can be seen, as it was at some moment of the call.

@@ -5,6 +5,10 @@
 //! [`super::entry::Entry::hold_monitor`]) until none is left.
 //!
 //! Monitors of managed descendants are passed over, their processes are not: each of them still records its end.
+//!
+//! A list of all processes never shows one that forks and exits faster than the list is read. The kernel's lists of
+//! children do: at every instant some live child of a monitor is, or leads to, whatever still lives. So a look that found
+//! nothing unknown in any of them, while no member ended, proves that there is nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,7 +27,7 @@ use super::error::{Error, Result};
 use super::identity::Identity;
 use super::names::Shelf;
 use super::observe::{self, Life, Observed, Pin};
-use super::record::Record;
+use super::record::{Record, State};
 use super::rundir::RunDir;
 use super::signal::{self, Order};
 use super::time::Deadline;
@@ -47,6 +51,28 @@ enum Role {
     Refused,
 }
 
+/// What a look at the tree showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    /// All there is was known.
+    Nothing,
+    /// Something moved while it was looked at.
+    Unsure,
+    /// There were new members.
+    New,
+}
+
+/// What a pid that was heard of means.
+#[derive(Debug)]
+enum Pinned {
+    /// A live process of the tree.
+    Member(OwnedFd),
+    /// A zombie of the tree.
+    Ended,
+    /// Nobody, or somebody else.
+    Other,
+}
+
 impl Member {
     fn is_alive(&self) -> bool {
         pidfd::stage(self.pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive)
@@ -61,6 +87,8 @@ pub struct Tree {
     members: BTreeMap<i32, Member>,
     /// Without a monitor nobody collects orphans; those that stayed in the session of the process are found by it.
     session: Option<i32>,
+    /// Children that could not be looked at when they were last heard of.
+    hidden: BTreeSet<i32>,
     _hold: Option<OwnedFd>,
 }
 
@@ -98,7 +126,7 @@ impl Tree {
         let session = monitor.is_none().then_some(root);
         let mut members = BTreeMap::from([(root, Member { pidfd, role: Role::New })]);
         members.extend(monitor.map(|(pid, pidfd)| (pid, Member { pidfd, role: Role::Monitor })));
-        Ok(Some(Self { members, session, _hold: hold }))
+        Ok(Some(Self { members, session, hidden: BTreeSet::new(), _hold: hold }))
     }
 
     /// Sends a signal to every member, each once.
@@ -107,13 +135,14 @@ impl Tree {
     /// cannot fork. Then it is continued.
     pub fn send(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
         self.change_roles(Role::Signalled, Role::New);
-        self.send_to_new(run_dir, order)
+        self.send_to_new(run_dir, order, Deadline::NEVER)
     }
 
-    fn send_to_new(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
+    /// Those that have their signal may go on forking: looking for more ends with the time.
+    fn send_to_new(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<()> {
         // Ended between stopping and continuing, procctl would leave the tree stopped.
         let _blocked = Blocked::new().map_err(failed)?;
-        self.stop_and_send(run_dir, order).inspect_err(|_| {
+        self.stop_and_send(run_dir, order, deadline).inspect_err(|_| {
             // Nobody is left stopped by a look that failed half-way (no descriptors).
             if order.ends() {
                 self.signal_new(libc::SIGCONT);
@@ -121,16 +150,22 @@ impl Tree {
         })
     }
 
-    fn stop_and_send(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
+    fn stop_and_send(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<()> {
         let mut managed = live_records(run_dir)?;
         loop {
             if order.ends() {
                 self.signal_new(libc::SIGSTOP);
             }
-            if !self.look(&managed)? {
+            let look = self.look(&managed, order.ends())?;
+            if look == Look::New {
+                // After they were pinned: a monitor of before may have given its pid to one of them, and one of them may
+                // have become a monitor since.
+                managed = live_records(run_dir)?;
+                self.pass_over_monitors(&managed, order.ends());
+            }
+            if look == Look::Nothing || deadline.is_past() {
                 break;
             }
-            managed = live_records(run_dir)?;
         }
         for (entry, record) in &managed {
             let pid = record.pid.unwrap_or(0);
@@ -150,10 +185,21 @@ impl Tree {
         self.members.values_mut().filter(|member| member.role == from).for_each(|member| member.role = to);
     }
 
+    /// A monitor that was stopped before it was known for one goes on.
+    fn pass_over_monitors(&mut self, managed: &[(Entry, Record)], stopped: bool) {
+        for monitor in managed.iter().filter_map(|(_, record)| record.monitor) {
+            let Some(member) = self.members.get_mut(&monitor.pid) else { continue };
+            if stopped && member.role == Role::New {
+                let _ = pidfd::send_signal(member.pidfd.as_fd(), libc::SIGCONT);
+            }
+            member.role = Role::Monitor;
+        }
+    }
+
     /// Waits until no member is left, or the time is over: `false`. Those that come to be meanwhile are signalled, too.
     pub fn wait(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
         loop {
-            self.send_to_new(run_dir, order)?;
+            self.send_to_new(run_dir, order, deadline)?;
             if self.members.values().all(|member| matches!(member.role, Role::Monitor | Role::Refused)) {
                 return Ok(true);
             }
@@ -163,31 +209,81 @@ impl Tree {
         }
     }
 
-    /// Finds members that were not known. Forgets those that have ended. Says whether there were new ones.
-    ///
-    /// The list of all processes is a rumour: any pid in it may be somebody else's by now. A process becomes a member only if,
-    /// after it was pinned, it is still the child of a member that lives.
-    fn look(&mut self, managed: &[(Entry, Record)]) -> Result<bool> {
+    /// Finds members that were not known, and stops them if asked. Forgets those that have ended.
+    fn look(&mut self, managed: &[(Entry, Record)], stop: bool) -> Result<Look> {
         self.members.retain(|_, member| member.is_alive());
+        let known: Vec<i32> = self.members.keys().copied().collect();
+        // Only a hint: see `send_to_new`.
         let is_monitor = |pid| managed.iter().any(|(_, record)| record.monitor.is_some_and(|m| m.pid == pid));
         let me = process::own_pid();
-        let mut found = false;
-        for rumour in rumoured(&proc::all().map_err(failed)?, &self.members, self.session) {
-            if rumour == me || self.members.contains_key(&rumour) {
-                continue;
+        let mut seen = Look::Nothing;
+        let mut hidden = BTreeSet::new();
+        let mut next: VecDeque<i32> = if self.by_children() {
+            known.iter().copied().collect()
+        } else {
+            rumoured(&proc::all().map_err(failed)?, &self.members, self.session).into()
+        };
+        while let Some(pid) = next.pop_front() {
+            let children = if self.by_children() { proc::children(pid) } else { vec![pid] };
+            for child in children {
+                if child == me || self.members.contains_key(&child) {
+                    continue;
+                }
+                match self.pin(child)? {
+                    Pinned::Member(pidfd) => {
+                        if stop && !is_monitor(child) {
+                            let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGSTOP);
+                        }
+                        self.members.insert(child, Member { pidfd, role: Role::New });
+                        seen = Look::New;
+                        if self.by_children() {
+                            next.push_back(child);
+                        }
+                    }
+                    // It was a child a moment ago, and may have left some of its own. Unless it is hidden from us, and so
+                    // was there before.
+                    Pinned::Other if stop && self.by_children() => {
+                        if !self.hidden.contains(&child) {
+                            seen = seen.max(Look::Unsure);
+                        }
+                        hidden.insert(child);
+                    }
+                    Pinned::Ended | Pinned::Other => {}
+                }
             }
-            let Some((_, pidfd, now)) = Identity::of_pid(rumour).map_err(failed)? else { continue };
-            let of_member = self.members.get(&now.parent).is_some_and(Member::is_alive);
-            let of_session = self.session == Some(now.session)
-                && self.members.get(&now.session).is_some_and(Member::is_alive);
-            if !(of_member || of_session) || matches!(now.state, 'Z' | 'X') {
-                continue;
-            }
-            let role = if is_monitor(rumour) { Role::Monitor } else { Role::New };
-            found |= role == Role::New;
-            self.members.insert(rumour, Member { pidfd, role });
         }
-        Ok(found)
+        // What one that ended left has moved to a list that may have been read before.
+        let ended = |pid| !self.members.get(pid).is_some_and(Member::is_alive);
+        if stop && self.by_children() && known.iter().any(ended) {
+            seen = seen.max(Look::Unsure);
+        }
+        self.hidden = hidden;
+        Ok(seen)
+    }
+
+    /// Whether the kernel's lists of children show the whole tree: without a monitor the orphans are elsewhere.
+    fn by_children(&self) -> bool {
+        self.session.is_none() && proc::tells_children()
+    }
+
+    /// Takes hold of a process that is said to be of the tree.
+    ///
+    /// What /proc lists is a rumour: any pid in it may be somebody else's by now. A process becomes a member only if, after it
+    /// was pinned, it is still the child of a member that lives.
+    fn pin(&self, rumour: i32) -> Result<Pinned> {
+        let Some((_, pidfd, now)) = Identity::of_pid(rumour).map_err(failed)? else {
+            return Ok(Pinned::Other);
+        };
+        let of_member = self.members.get(&now.parent).is_some_and(Member::is_alive);
+        let of_session =
+            self.session == Some(now.session) && self.members.get(&now.session).is_some_and(Member::is_alive);
+        Ok(if !(of_member || of_session) {
+            Pinned::Other
+        } else if matches!(now.state, 'Z' | 'X') {
+            Pinned::Ended
+        } else {
+            Pinned::Member(pidfd)
+        })
     }
 
     fn signal_new(&mut self, signal: i32) {
@@ -244,19 +340,32 @@ fn rumoured(all: &[Stat], members: &BTreeMap<i32, Member>, session: Option<i32>)
 /// The live processes of the run directory that have a monitor: their life locks are held. What a process calls itself
 /// proves nothing.
 ///
-/// No start that is under way is waited for: it may be a part of the tree and stopped.
+/// No start that is under way is waited for: it may be a part of the tree and stopped. One that has come as far as naming
+/// its monitor counts: its record may appear any moment.
 fn live_records(run_dir: &RunDir) -> Result<Vec<(Entry, Record)>> {
     let mut found = Vec::new();
     for tag in run_dir.names().all(Shelf::Live)? {
         let Some(entry) = run_dir.entry(&tag.id)? else { continue };
         // One whose record cannot be read has no monitor that could be known.
-        if let Ok(Some(record)) = entry.load()
+        if let Ok(Some(record)) = started_or_starting(&entry)
             && entry.watch().is_ok_and(|watch| watch.is_monitored().unwrap_or(false))
         {
             found.push((entry, record));
         }
     }
     Ok(found)
+}
+
+fn started_or_starting(entry: &Entry) -> Result<Option<Record>> {
+    let record = entry.load()?;
+    if record.as_ref().is_some_and(|record| record.state != State::Initial) {
+        return Ok(record);
+    }
+    match entry.load_starting()? {
+        // It appeared in between.
+        None => entry.load(),
+        starting => Ok(starting),
+    }
 }
 
 #[cfg(test)]

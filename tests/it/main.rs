@@ -39,6 +39,7 @@ mod sentinel;
 mod set;
 mod start;
 mod status;
+mod storm;
 mod support;
 mod terminate;
 mod truth;

@@ -245,6 +245,22 @@ pub(crate) fn assert_numbered_without_gap(mut names: Vec<String>) {
     assert_eq!(names, wanted);
 }
 
+/// What a row of `status` says agrees with itself.
+#[track_caller]
+pub(crate) fn assert_row_is_consistent(row: &Value) {
+    match row["state"].as_str() {
+        Some("started") => {
+            assert!(row["pid"].is_i64() && row["started_at"].is_string(), "{row}");
+            assert!(row["exitcode"].is_null() && row["stopped_at"].is_null(), "{row}");
+        }
+        Some("stopped") => {
+            assert!(row["exitcode"].is_i64() && row["stopped_at"].is_string(), "{row}");
+            assert!(row["lost"].is_null(), "{row}");
+        }
+        _ => panic!("no state for a started process: {row}"),
+    }
+}
+
 /// Runs a bash script as PID 1 of a pid namespace of its own: whatever it leaves behind dies with it.
 /// None, said aloud, where that is not permitted.
 pub(crate) fn in_pid_namespace(env: &TestEnv, script: &str) -> Option<Call> {

@@ -199,6 +199,7 @@ impl Job<'_> {
         let ended = supervisor.wait(&mut |_| process::signal_child(pid, libc::SIGTERM));
         supervisor.record(ended);
         drop(life);
+        process::let_kernel_reap();
         entry.wait_until_not_held();
         retention::clear_now_and_then(run_dir, keep);
         process::exit(0)
