@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
 use crate::harness::{Gate, TestEnv, eventually, proc_state};
-use crate::support::assert_row_is_consistent;
+use crate::support::{assert_row_is_consistent, say};
 
 const LONG: Duration = Duration::from_secs(900);
 
@@ -43,12 +43,6 @@ impl Dice {
             all.swap(at, self.below(at + 1));
         }
     }
-}
-
-/// A figure or a seed, among what the test runner shows of a test that fails, or of all with `--nocapture`.
-#[expect(clippy::print_stderr, reason = "writing to stderr itself would not be captured")]
-fn say(what: &str) {
-    eprintln!("{what}");
 }
 
 /// How a process of the storm ends.

@@ -261,6 +261,12 @@ pub(crate) fn assert_row_is_consistent(row: &Value) {
     }
 }
 
+/// A figure or a seed, among what the test runner shows of a test that fails, or of all with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "writing to stderr itself would not be captured")]
+pub(crate) fn say(what: &str) {
+    eprintln!("{what}");
+}
+
 /// Runs a bash script as PID 1 of a pid namespace of its own: whatever it leaves behind dies with it.
 /// None, said aloud, where that is not permitted.
 pub(crate) fn in_pid_namespace(env: &TestEnv, script: &str) -> Option<Call> {
