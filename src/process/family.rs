@@ -141,11 +141,11 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
     if matches!(stat.state, 'Z' | 'X') {
         return Err(unusable("it has ended and only waits to be reaped"));
     }
-    if let Some(seen) = observe::named_with_pid(run_dir, pid) {
-        if let Some(creator) = Creator::managed(seen.record, pidfd) {
-            return Ok(creator);
-        }
-        return Err(unusable("there is no such process"));
+    if let Some(seen) = observe::named_with_pid(run_dir, pid)
+        // Its own descriptor: the pid can have changed hands since the other one was opened.
+        && let Life::Alive { pin: Pin::Held(pidfd), .. } = seen.life
+    {
+        return Creator::managed(seen.record, pidfd).ok_or_else(|| unusable("there is no such process"));
     }
     Creator::outside(run_dir, process, pidfd)
 }
