@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 
-use crate::harness::{Gate, TestEnv, eventually, proc_state};
+use crate::harness::{Gate, TestEnv, eventually, proc_state, skipped};
 use crate::support::{assert_row_is_consistent, say};
 
 const LONG: Duration = Duration::from_secs(900);
@@ -321,8 +321,20 @@ import signal
 signal.pause()
 "#;
 
+/// The kernel's lists of children are what chains can be seen in. Says so if there are none.
+fn kernel_lists_children() -> bool {
+    let lists = fs::exists("/proc/thread-self/children").unwrap();
+    if !lists {
+        skipped("the kernel was built without CONFIG_PROC_CHILDREN");
+    }
+    lists
+}
+
 #[test]
 fn tree_catches_chains_that_fork_and_exit() {
+    if !kernel_lists_children() {
+        return;
+    }
     for command in [["terminate", "--tree"], ["kill", "--tree"]] {
         for round in 0..4 {
             assert_tree_ends(CHAINS, &command, Duration::from_millis(round * 7));
@@ -373,6 +385,9 @@ fn tree_with_kill_after_ends_a_fork_bomb_that_ignores_sigterm() {
 /// Chains that ignore SIGTERM are found anew for as long as they fork: the time must be kept all the same.
 #[test]
 fn tree_with_kill_after_keeps_the_time_with_chains_that_ignore_sigterm() {
+    if !kernel_lists_children() {
+        return;
+    }
     let chains = CHAINS.replace("tether =", "import signal; signal.signal(15, signal.SIG_IGN); tether =");
     assert_tree_ends(&chains, &["terminate", "--tree", "--kill-after", "0.05"], Duration::ZERO);
 }
@@ -414,6 +429,9 @@ fn tree_ends_what_is_being_started_and_every_monitor_records_its_end() {
 /// They would fill the table of processes, and then nobody could start any.
 #[test]
 fn a_monitor_that_stays_for_the_tree_leaves_no_zombies() {
+    if !kernel_lists_children() {
+        return;
+    }
     let env = TestEnv::new();
     let (first, second) = (env.gate("first"), env.gate("second"));
     let stubborn = format!(
