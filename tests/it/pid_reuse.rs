@@ -398,7 +398,7 @@ fn churn(rounds: usize, deadline: Duration) {
     let [first, second, "done"] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
     say(&format!("{first}; {second}"));
     let count = |line: &str| line.rsplit(' ').next().unwrap().parse::<usize>().unwrap();
-    assert!(count(first) > 4 * rounds && count(second) > rounds / 4, "nothing was shown: {said}");
+    assert!(count(first) > 4 * rounds && count(second) > (rounds / 4).min(50), "nothing was shown: {said}");
 }
 
 #[test]
