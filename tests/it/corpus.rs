@@ -10,9 +10,11 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
+type Check = fn(&[u8]);
+
 #[test]
 fn what_fuzzing_has_found_holds() {
-    let targets: [(&str, fn(&[u8])); 7] = [
+    let targets: [(&str, Check); 7] = [
         ("record", parsers::record),
         ("proc_stat", parsers::proc_stat),
         ("time", parsers::time),

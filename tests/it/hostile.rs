@@ -32,9 +32,11 @@ impl Bystander {
         let program = format!(
             "import signal, sys
 for s in signal.valid_signals() - {{signal.SIGKILL, signal.SIGSTOP}}:
-    signal.signal(s, lambda s, _: print(s, file=open({noticed:?}, 'a')))
-open({ready:?}, 'w')
-while True: signal.pause()"
+    signal.signal(s, lambda s, _: print(s, file=open('{}', 'a')))
+open('{}', 'w')
+while True: signal.pause()",
+            noticed.display(),
+            ready.display()
         );
         let running = env.program(python()).args(["-c", &program]).spawn();
         eventually("the bystander is ready", || ready.exists().then_some(()));
@@ -261,7 +263,7 @@ fn what_is_no_record_is_named_by_every_command_and_stops_none() {
         ("number 0", field("identity", json!([0]))),
         ("deep lists", deep("[", "]")),
         ("deep objects", deep("{\"a\":", "}")),
-        ("deep lists without an end", [b'['; 1 << 20].to_vec()),
+        ("deep lists without an end", vec![b'['; 1 << 20]),
         ("a deep command", field("command", json!([["sh"]]))),
     ];
     for (what, content) in contents {
@@ -270,6 +272,9 @@ fn what_is_no_record_is_named_by_every_command_and_stops_none() {
     }
 }
 
+/// What stands there, and how it comes there.
+type Plant<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
 #[test]
 fn what_is_no_file_is_named_by_every_command_and_stops_none() {
     let mut scene = Scene::new();
@@ -277,7 +282,7 @@ fn what_is_no_file_is_named_by_every_command_and_stops_none() {
     let record = scene.record.clone();
     let held = scene.env.path("held");
     fifo(&held);
-    let mut plants: Vec<(&str, Box<dyn Fn()>)> = vec![
+    let mut plants: Vec<Plant<'_>> = vec![
         ("an empty file", Box::new(|| fs::write(&record, "").unwrap())),
         ("a directory", Box::new(|| fs::create_dir(&record).unwrap())),
         ("a FIFO", Box::new(|| fifo(&record))),
