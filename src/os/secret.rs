@@ -65,6 +65,7 @@ impl Secret {
     }
 
     /// It in hex, and a line end.
+    #[must_use]
     pub fn to_hex_line(&self) -> Self {
         const DIGITS: [u8; 16] = *b"0123456789abcdef";
         let mut line = Self::zeros(self.len() * 2 + 1);

@@ -305,12 +305,12 @@ pub(crate) struct OtherUser<'a> {
 impl<'a> OtherUser<'a> {
     /// None, said aloud, where there can't be one.
     pub(crate) fn new(env: &'a TestEnv) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
         if !is_root() || !installed("setpriv") {
             skipped("it takes root and setpriv to become another user");
             return None;
         }
         // Nobody else's, whatever runs beside this test: limits count by user.
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let uid = 1_900_000_000 + std::process::id() % 1_000_000 * 100 + number % 100;
         for path in [env.root(), &env.path("home"), &env.path("bin")] {

@@ -168,6 +168,9 @@ fn a_caller_that_blocks_every_signal_is_no_trouble_and_the_command_inherits_that
         ])
         .spawn();
     eventually("the trap is set", || env.path("ready").exists().then_some(()));
+    eventually("it has a record", || {
+        env.procctl(["is-alive", "run"]).output().status.success().then_some(())
+    });
     run.signal(Signal::SIGHUP);
     // It was passed on, and it pends: bash inherited the mask.
     let pid = env.pid("run");

@@ -20,13 +20,14 @@ use crate::process::recover;
 use crate::process::rundir::RunDir;
 use crate::process::streams::{Stream, Streams};
 
-/// A new process, ready to be spawned. The request ends here: its authkey is not to be in the memory that a monitor gets.
+/// A new process, ready to be spawned. The request ends here: its authkey must not be in the memory that a monitor gets.
 pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Result<Job<'_>> {
     for &passed in &request.passed {
         check_passed(passed)?;
     }
     let files = request.streams.open_files()?;
     let draft = draft(run_dir, &request)?;
+    drop(request.authkey);
     let prepared = (|| {
         let name_lock = claim_name(run_dir, &draft.record)?;
         let life = draft
