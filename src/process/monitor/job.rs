@@ -134,7 +134,16 @@ impl Job<'_> {
 
     /// The command runs: let the record appear.
     fn commit(&self) -> Result<()> {
-        self.entry.dir.rename(STARTING, RECORD)?;
+        if let Err(e) = self.entry.dir.rename(STARTING, RECORD) {
+            // It can have been done and the answer lost (a network file system): what the record says counts.
+            let appeared = self
+                .entry
+                .load()
+                .is_ok_and(|now| now.is_some_and(|now| now.process() == self.record.process()));
+            if !appeared {
+                return Err(e.into());
+            }
+        }
         if let Some(number) = &self.number {
             // If it cannot be written, the next one to take a number finds out.
             let _ = number.commit();
