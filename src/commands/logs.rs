@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session, args: &Logs) -> Outcome {
     };
     // The directory's own file, not whatever has that path now.
     let opened =
-        crate::os::fs::optional(seen.entry.dir.open_read(crate::process::entry::LOG)).map_err(Error::from)?;
+        crate::os::fs::optional(seen.entry.dir.open_file(crate::process::entry::LOG)).map_err(Error::from)?;
     let Some(mut log) = opened.map(File::from) else {
         // Not started: nothing was written.
         return Ok(0);

@@ -140,11 +140,14 @@ impl<'a> Names<'a> {
     /// Takes a process off all shelves.
     pub fn remove_everywhere(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
+        let mut done = Ok(());
         for shelf in Shelf::ALL {
-            optional(self.root.unlink(tag.path(shelf)))?;
-            optional(self.root.unlink(tag.unstopped().path(shelf)))?;
+            for tag in [&tag, &tag.unstopped()] {
+                let removed = self.drop_tag(shelf, tag);
+                done = done.and(removed);
+            }
         }
-        Ok(())
+        done
     }
 
     /// Takes an entry off a shelf.
@@ -158,7 +161,9 @@ impl<'a> Names<'a> {
         match record.state {
             State::Initial => Shelf::Initial,
             State::Started => Shelf::Live,
-            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined)) => Shelf::Joined,
+            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined)).unwrap_or(false) => {
+                Shelf::Joined
+            }
             State::Stopped => Shelf::Ended,
         }
     }
@@ -174,7 +179,7 @@ impl<'a> Names<'a> {
     pub fn move_to_joined(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
         let to = tag.path(Shelf::Joined);
-        if self.root.has(&to) {
+        if self.root.has(&to)? {
             return Ok(());
         }
         self.rename(&tag.path(Shelf::Ended), &to, Shelf::Joined, record)?;

@@ -121,7 +121,7 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
     loop {
         let Some(record) = entry.load()? else {
             // Only a start that got as far as this can have a live process behind it.
-            if entry.dir.has(STARTING) && recover::settle(run_dir, entry)? {
+            if entry.dir.has(STARTING)? && recover::settle(run_dir, entry)? {
                 continue;
             }
             return Ok(None);
@@ -129,7 +129,7 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
         match record.state {
             State::Stopped => return Ok(Some((record, Facts::Final))),
             State::Initial => {
-                if entry.dir.has(STARTING) && recover::settle(run_dir, entry)? && !entry.dir.has(STARTING) {
+                if entry.dir.has(STARTING)? && recover::settle(run_dir, entry)? && !entry.dir.has(STARTING)? {
                     continue;
                 }
                 return Ok(Some((record, Facts::Initial)));
@@ -254,7 +254,7 @@ pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
 /// before its monitor has let it appear.
 pub fn by_id_when_started(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
     if let Some(entry) = run_dir.entry(id)?
-        && entry.dir.has(STARTING)
+        && entry.dir.has(STARTING)?
     {
         entry.wait_for_start()?;
     }

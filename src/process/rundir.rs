@@ -8,7 +8,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::os::fs::{Dir, FileError, optional};
+use rustix::fs::FileType;
+
+use crate::os::fs::{self, Dir, FileError, Follow, optional};
 use crate::os::system;
 
 use super::entry::Entry;
@@ -94,14 +96,14 @@ impl RunDir {
         if is.st_mode & 0o077 != 0 {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
-                &if root.has("processes") {
+                &if root.has("processes").unwrap_or(false) {
                     format!("chmod 700 {}", path.display())
                 } else {
                     CHOOSE.to_owned()
                 },
             );
         }
-        if let Some((link, place)) = symlink_in_public_place(&path) {
+        if let Some((link, place)) = symlink_in_public_place(&path)? {
             return refuse(
                 format!("{} is a symlink in {}, where anybody can write", link.display(), place.display()),
                 "name the real directory",
@@ -174,7 +176,8 @@ impl RunDir {
             let folder = processes.below(folder);
             for name in folder.list().unwrap_or_default() {
                 if name.as_bytes().starts_with(id::VANISHED.as_bytes()) {
-                    folder.remove_flat(name)?;
+                    // One that cannot be removed does not stop the others.
+                    let _ = folder.remove_flat(name);
                 }
             }
         }
@@ -216,22 +219,22 @@ fn readable(path: &Path, opened: crate::os::fs::Result<Dir>) -> Result<Dir> {
 ///
 /// A symlink of the user's own (or root's) in a sticky directory cannot be replaced by others, but it can have been put
 /// there under a name that the user was expected to use: still refused.
-fn symlink_in_public_place(path: &Path) -> Option<(PathBuf, PathBuf)> {
+///
+/// What cannot be looked at is an error, not "no symlink".
+fn symlink_in_public_place(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
     const ANYBODY_WRITES: u32 = 0o002;
     let mut place = PathBuf::new();
     for part in path.components() {
         if let Component::Normal(name) = part {
             let here = place.join(OsStr::from_bytes(name.as_bytes()));
-            let is_link = std::fs::symlink_metadata(&here).is_ok_and(|m| m.file_type().is_symlink());
-            if is_link {
-                let public = std::fs::metadata(&place)
-                    .is_ok_and(|m| std::os::unix::fs::MetadataExt::mode(&m) & ANYBODY_WRITES != 0);
-                if public {
-                    return Some((here, place));
-                }
+            let is = fs::stat_of(&here, Follow::No)?;
+            if FileType::from_raw_mode(is.st_mode) == FileType::Symlink
+                && fs::stat_of(&place, Follow::Yes)?.st_mode & ANYBODY_WRITES != 0
+            {
+                return Ok(Some((here, place)));
             }
         }
         place.push(part);
     }
-    None
+    Ok(None)
 }

@@ -71,7 +71,7 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
         return recorded(run_dir, entry);
     };
     // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
-    if entry.dir.has(STARTING) {
+    if entry.dir.has(STARTING)? {
         drop(life);
         recover::settle(run_dir, &entry)?;
         return recorded(run_dir, entry);
