@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
-use rustix::io::FdFlags;
+use rustix::io::{FdFlags, retry_on_intr};
 
 /// Borrows a descriptor by its number.
 fn borrow(fd: RawFd) -> BorrowedFd<'static> {
@@ -34,14 +34,21 @@ pub fn open_standard_streams() -> io::Result<()> {
 /// /dev/null for reading and writing; not passed through an exec.
 pub fn dev_null() -> io::Result<OwnedFd> {
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?)
+    Ok(retry_on_intr(|| rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty()))?)
 }
 
 /// Puts a copy of `from` in the place of the descriptor `to`; the copy goes through an exec.
 pub fn put(from: RawFd, to: RawFd) -> io::Result<()> {
-    // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
-    let done = unsafe { libc::dup2(from, to) };
-    if done == to { Ok(()) } else { Err(io::Error::last_os_error()) }
+    loop {
+        // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
+        let done = unsafe { libc::dup2(from, to) };
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            _ if done == to => return Ok(()),
+            io::ErrorKind::Interrupted => {}
+            _ => return Err(error),
+        }
+    }
 }
 
 /// Lets a descriptor through an exec.

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 
+use rustix::io::retry_on_intr;
+
 /// The fields of /proc/PID/stat that we use (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -36,14 +38,11 @@ impl Stat {
     }
 
     fn read(path: &str) -> io::Result<Self> {
-        let fd = rustix::fs::open(
-            path,
-            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )?;
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::open(path, flags, rustix::fs::Mode::empty()))?;
         // The kernel hands out the whole line at the first read; it is some 300 bytes long.
         let mut line = [0u8; 1024];
-        let length = rustix::io::read(fd, &mut line[..])?;
+        let length = retry_on_intr(|| rustix::io::read(&fd, &mut line[..]))?;
         Self::parse(&line[..length])
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
     }

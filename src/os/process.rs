@@ -218,11 +218,18 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
         Which::Any => (libc::P_ALL, 0),
     };
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: both buffers are valid for writes of their types for the duration of the call.
-    let done =
-        unsafe { libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr()) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
+    loop {
+        // SAFETY: both buffers are valid for writes of their types for the duration of the call.
+        let done = unsafe {
+            libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr())
+        };
+        if done >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
     // SAFETY: zeroed is a valid siginfo_t, and the kernel fills what there is.
     let info = unsafe { info.assume_init() };
@@ -244,8 +251,13 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
 
 /// Reaps a child that has ended, or is about to: its pid is free from now on.
 pub fn reap(pid: i32) -> io::Result<()> {
-    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None)?;
-    Ok(())
+    loop {
+        match nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None) {
+            Ok(_) => return Ok(()),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
 }
 
 /// Sends a signal to a child that has not been reaped: its pid is its own until then.
