@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use nix::libc;
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fd;
@@ -90,15 +91,28 @@ fn number(e: &io::Error) -> i32 {
 
 /// In the new process: become the command. Returns only if that failed.
 ///
-/// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
-pub fn become_command(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Failure {
-    match prepare(plan, entry, record, monitor) {
+/// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`;
+/// `recorded` says that this has been done.
+pub fn become_command(
+    plan: &Plan,
+    entry: &Entry,
+    record: &mut Record,
+    monitor: i32,
+    recorded: &mut bool,
+) -> Failure {
+    match prepare(plan, entry, record, monitor, recorded) {
         Ok(()) => exec(plan),
         Err(failure) => failure,
     }
 }
 
-fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Result<(), Failure> {
+fn prepare(
+    plan: &Plan,
+    entry: &Entry,
+    record: &mut Record,
+    monitor: i32,
+    recorded: &mut bool,
+) -> Result<(), Failure> {
     let setup = |what: &str| {
         let what = what.to_owned();
         move |e: io::Error| Failure::Setup(what, number(&e))
@@ -120,10 +134,12 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
     record.pidfd_inode = me.pidfd_inode;
     record.started_at = Some(Moment::now());
     entry.save_starting(record).map_err(|e| Failure::Record(message(&e)))?;
+    *recorded = true;
 
     rustix::process::umask(plan.umask);
     if let Some(directory) = &plan.directory {
-        rustix::process::chdir(directory.as_c_str()).map_err(|e| Failure::Directory(e.raw_os_error()))?;
+        retry_on_intr(|| rustix::process::chdir(directory.as_c_str()))
+            .map_err(|e| Failure::Directory(e.raw_os_error()))?;
     }
     fd::keep_all_from_exec().map_err(setup("cannot keep descriptors from the command"))?;
     for &passed in &plan.passed {

@@ -17,6 +17,7 @@ use std::time::Duration;
 use nix::libc;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::process::{self, Ended, Which};
@@ -112,10 +113,10 @@ impl Job<'_> {
         let monitor = process::own_pid();
         self.record.monitor = Some(Monitor { pid: monitor });
         self.record.state = State::Started;
-        let mut failure = None;
+        let (mut failure, mut recorded) = (None, false);
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
         let spawned = process::spawn(&mut || {
-            failure = Some(child::become_command(plan, entry, record, monitor));
+            failure = Some(child::become_command(plan, entry, record, monitor, &mut recorded));
             1
         });
         let started = match (spawned, failure) {
@@ -124,6 +125,11 @@ impl Job<'_> {
                 // It has left this memory, and ends.
                 let _ = process::reap(pid);
                 Err(failure)
+            }
+            // Killed (for want of memory, say) with half a record written, or none.
+            (Ok(pid), None) if !recorded => {
+                let _ = process::reap(pid);
+                Err(Failure::Setup("the new process was killed".to_owned(), libc::ESRCH))
             }
             (Ok(pid), None) => self.commit().map(|()| pid).map_err(|e| {
                 process::end_child(pid);
@@ -189,7 +195,7 @@ impl Job<'_> {
         let answer = Answer::of(&self.record, pid.as_ref().err());
         let answer = serde_json::to_vec(&answer).unwrap_or_default();
         // A launcher that was killed does not read it. The process lives, and its record says so.
-        let _ = rustix::io::write(&report, &answer);
+        let _ = retry_on_intr(|| rustix::io::write(&report, &answer));
         drop(report);
         let Ok(pid) = pid else { process::exit(1) };
 
