@@ -10,9 +10,12 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::io::retry_on_intr;
+
 use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
+use super::authkey;
 use super::error::Result;
 use super::family::{self, Outside};
 use super::id::Id;
@@ -87,7 +90,8 @@ impl Ledger {
         let failed = |e| FileError::new("lock", self.dir.path().join(COUNT), e);
         lock::lock(&file, 0).map_err(failed)?;
         let mut text = [0; 32];
-        let length = rustix::io::pread(&file, &mut text, 0).map_err(|e| failed(e.into()))?;
+        let length =
+            retry_on_intr(|| rustix::io::pread(&file, &mut text, 0)).map_err(|e| failed(e.into()))?;
         Ok(Number { value: parse(&text[..length]), file })
     }
 
@@ -107,6 +111,8 @@ impl Ledger {
         let is_child = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
         if self.dir.find(is_child)?.is_none() {
             optional(self.dir.unlink(super::entry::AUTHKEY))?;
+            // Whoever made the key may have been killed before it had its name.
+            optional(self.dir.unlink(authkey::TEMPORARY))?;
             optional(self.dir.unlink(COUNT))?;
             optional(run_dir.root.rmdir(path(key)))?;
         }
@@ -142,7 +148,8 @@ impl Number {
 
     fn write(&self, value: u64) -> std::io::Result<()> {
         // Decimal numbers only grow longer: overwriting in place leaves nothing of the old one.
-        rustix::io::pwrite(self.file.as_fd(), value.to_string().as_bytes(), 0)?;
+        let text = value.to_string();
+        retry_on_intr(|| rustix::io::pwrite(self.file.as_fd(), text.as_bytes(), 0))?;
         Ok(())
     }
 
@@ -173,7 +180,8 @@ pub fn clear_abandoned(run_dir: &RunDir) -> Result<()> {
         if is_abandoned(run_dir, key)?
             && let Some(ledger) = Ledger::open(run_dir, key)?
         {
-            ledger.remove_if_empty(run_dir, key)?;
+            // One that cannot be removed does not stop the others.
+            let _ = ledger.remove_if_empty(run_dir, key);
         }
     }
     Ok(())
