@@ -99,8 +99,17 @@ pub fn arguments(pid: i32) -> io::Result<Vec<Vec<u8>>> {
 /// Every process that can be seen, as it was at some moment of the call.
 pub fn all() -> io::Result<Vec<Stat>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
+    let open = || loop {
+        match std::fs::read_dir("/proc") {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    };
+    for entry in open()? {
+        let name = match entry {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?.file_name(),
+        };
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // One that went away meanwhile is not there.
         if let Ok(stat) = Stat::of(pid) {
