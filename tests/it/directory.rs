@@ -45,12 +45,13 @@ fn a_deleted_run_directory_ends_no_process_and_keeps_no_monitor() {
     env.ok(["kill", "--wait", &new]);
 }
 
+type Delete = fn(&TestEnv, &str);
+
 #[test]
 fn who_joins_while_the_directory_is_deleted_learns_the_code() {
     if !kernel_tells_exit_codes() {
         return;
     }
-    type Delete = fn(&TestEnv, &str);
     let own: Delete = |env, id| fs::remove_dir_all(entry(env, id)).unwrap();
     let all: Delete = |env, _| fs::remove_dir_all(env.run_dir()).unwrap();
     for delete in [own, all] {

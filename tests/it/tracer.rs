@@ -78,8 +78,10 @@ pub(crate) enum Until {
 struct Tracee {
     pid: Pid,
     depth: usize,
-    /// Between the entry and the exit of a system call: what it is to give instead of its result.
-    inside: Option<Option<Errno>>,
+    /// Between the entry and the exit of a system call.
+    is_inside: bool,
+    /// What that is to give instead of its result.
+    instead: Option<Errno>,
     made: BTreeMap<i64, usize>,
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn trace(env: &TestEnv, args: &[&str], until: Until, aim: Option<Aim>
         .stdin(Stdio::null())
         .stdout(File::create(&out).unwrap())
         .stderr(File::create(&err).unwrap());
+    #[expect(clippy::zombie_processes, reason = "the tracer waits for everything that it traces")]
     let child = command.spawn().unwrap();
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
     waitpid(pid, Some(WaitPidFlag::WUNTRACED)).unwrap();
@@ -128,7 +131,7 @@ pub(crate) fn trace(env: &TestEnv, args: &[&str], until: Until, aim: Option<Aim>
     let mut tracer = Tracer {
         main: pid,
         begun: false,
-        tracees: vec![Tracee { pid, depth: 0, inside: None, made: BTreeMap::new() }],
+        tracees: vec![Tracee { pid, depth: 0, is_inside: false, instead: None, made: BTreeMap::new() }],
         early: Vec::new(),
         calls: Vec::new(),
         hit: None,
@@ -200,7 +203,13 @@ impl Tracer {
                 if let (Ok(new), Some(parent)) = (ptrace::getevent(pid), self.find(pid)) {
                     let new = Pid::from_raw(i32::try_from(new).unwrap());
                     let depth = parent.depth + 1;
-                    self.tracees.push(Tracee { pid: new, depth, inside: None, made: BTreeMap::new() });
+                    self.tracees.push(Tracee {
+                        pid: new,
+                        depth,
+                        is_inside: false,
+                        instead: None,
+                        made: BTreeMap::new(),
+                    });
                     self.watched.lock().unwrap().push(new);
                     if self.early.contains(&new) {
                         self.early.retain(|&early| early != new);
@@ -232,14 +241,14 @@ impl Tracer {
         let Ok(mut registers) = ptrace::getregs(pid) else { return resume(pid, None) };
         let (aim, until) = (self.aim, self.until);
         let Some(tracee) = self.find(pid) else { return resume(pid, None) };
-        if let Some(instead) = tracee.inside.take() {
-            if let Some(error) = instead {
+        if std::mem::take(&mut tracee.is_inside) {
+            if let Some(error) = tracee.instead.take() {
                 registers.rax = i64::from(-(error as i32)).cast_unsigned();
                 let _ = ptrace::setregs(pid, registers);
             }
             return resume(pid, None);
         }
-        tracee.inside = Some(None);
+        tracee.is_inside = true;
         // The exec itself, which makes procctl of the shell, is not procctl's.
         if !begun {
             return resume(pid, None);
@@ -260,14 +269,13 @@ impl Tracer {
         *made += 1;
         let fault = aim.filter(|aim| (aim.depth, aim.number, aim.nth) == here).map(|aim| aim.fault);
         match fault {
-            Some(Fault::Kill) => {}
             Some(Fault::Fails(error)) => {
-                tracee.inside = Some(Some(error));
+                tracee.instead = Some(error);
                 registers.orig_rax = u64::MAX;
                 let _ = ptrace::setregs(pid, registers);
             }
-            Some(Fault::DoneButFails(error)) => tracee.inside = Some(Some(error)),
-            None => {}
+            Some(Fault::DoneButFails(error)) => tracee.instead = Some(error),
+            Some(Fault::Kill) | None => {}
         }
         if self.calls.len() <= depth {
             self.calls.resize(depth + 1, Vec::new());
