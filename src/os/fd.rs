@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
+use rustix::io::{Errno, FdFlags, retry_on_intr};
 
 use super::fault::deed;
-use rustix::io::FdFlags;
 
 /// Borrows a descriptor by its number.
 fn borrow(fd: RawFd) -> BorrowedFd<'static> {
@@ -36,16 +36,22 @@ pub fn open_standard_streams() -> io::Result<()> {
 /// /dev/null for reading and writing; not passed through an exec.
 pub fn dev_null() -> io::Result<OwnedFd> {
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    deed("open", "/dev/null", || Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?))
+    let open = || rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty());
+    Ok(deed("open", "/dev/null", || retry_on_intr(open))?)
 }
 
 /// Puts a copy of `from` in the place of the descriptor `to`; the copy goes through an exec.
 pub fn put(from: RawFd, to: RawFd) -> io::Result<()> {
-    deed("dup2", "", || {
+    let dup2 = || {
         // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
         let done = unsafe { libc::dup2(from, to) };
-        if done == to { Ok(()) } else { Err(io::Error::last_os_error()) }
-    })
+        if done == to {
+            Ok(())
+        } else {
+            Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+        }
+    };
+    Ok(deed("dup2", "", || retry_on_intr(dup2))?)
 }
 
 /// Closes a standard stream, which nothing owns.

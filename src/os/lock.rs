@@ -23,10 +23,22 @@ fn byte(kind: libc::c_int, at: u8) -> libc::flock {
     }
 }
 
+/// Sets the lock to that kind. Some file systems ask a server about locks, which can be interrupted.
+fn set(fd: impl AsFd, kind: libc::c_int, at: u8, wait: bool) -> nix::Result<()> {
+    let lock = byte(kind, at);
+    loop {
+        let command = if wait { FcntlArg::F_OFD_SETLKW(&lock) } else { FcntlArg::F_OFD_SETLK(&lock) };
+        match fcntl(fd.as_fd(), command) {
+            Err(Errno::EINTR) => {}
+            done => return done.map(drop),
+        }
+    }
+}
+
 /// Takes the lock if nobody has it. The descriptor must be open for writing.
 pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
-    deed("try_lock", "", || match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
-        Ok(_) => Ok(true),
+    deed("try_lock", "", || match set(fd, libc::F_WRLCK, at, false) {
+        Ok(()) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(e) => Err(e.into()),
     })
@@ -34,27 +46,26 @@ pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
 
 /// Takes the lock, waiting for it. The descriptor must be open for writing.
 pub fn lock(fd: impl AsFd, at: u8) -> io::Result<()> {
-    deed("lock", "", || {
-        loop {
-            match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLKW(&byte(libc::F_WRLCK, at))) {
-                Ok(_) => return Ok(()),
-                Err(Errno::EINTR) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-    })
+    deed("lock", "", || Ok(set(fd, libc::F_WRLCK, at, true)?))
 }
 
 /// Gives it back, for every copy of the descriptor.
 pub fn unlock(fd: impl AsFd, at: u8) -> io::Result<()> {
     moment("unlock");
-    fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)))?;
-    Ok(())
+    Ok(set(fd, libc::F_UNLCK, at, false)?)
 }
 
 /// Whether somebody else holds it.
 pub fn is_locked(fd: impl AsFd, at: u8) -> io::Result<bool> {
     let mut probe = byte(libc::F_WRLCK, at);
-    deed("is_locked", "", || fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe)).map_err(io::Error::from))?;
+    let mut look = || {
+        while let Err(e) = fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe)) {
+            if e != Errno::EINTR {
+                return Err(io::Error::from(e));
+            }
+        }
+        Ok(())
+    };
+    deed("is_locked", "", &mut look)?;
     Ok(i32::from(probe.l_type) != libc::F_UNLCK)
 }

@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use super::process::Usage;
 
+use rustix::io::retry_on_intr;
+
 /// The fields of /proc/PID/stat that we use (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -39,14 +41,11 @@ impl Stat {
     }
 
     fn read(path: &str) -> io::Result<Self> {
-        let fd = rustix::fs::open(
-            path,
-            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )?;
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::open(path, flags, rustix::fs::Mode::empty()))?;
         // The kernel hands out the whole line at the first read; it is some 300 bytes long.
         let mut line = [0u8; 1024];
-        let length = rustix::io::read(fd, &mut line[..])?;
+        let length = retry_on_intr(|| rustix::io::read(&fd, &mut line[..]))?;
         Self::parse(&line[..length])
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
     }
@@ -157,8 +156,17 @@ pub fn children(pid: i32) -> Vec<i32> {
 /// Every process that can be seen, as it was at some moment of the call.
 pub fn all() -> io::Result<Vec<Stat>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
+    let open = || loop {
+        match std::fs::read_dir("/proc") {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    };
+    for entry in open()? {
+        let name = match entry {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?.file_name(),
+        };
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // One that went away meanwhile is not there.
         if let Ok(stat) = Stat::of(pid) {

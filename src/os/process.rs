@@ -235,11 +235,18 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
     };
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     moment("peek");
-    // SAFETY: both buffers are valid for writes of their types for the duration of the call.
-    let done =
-        unsafe { libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr()) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
+    loop {
+        // SAFETY: both buffers are valid for writes of their types for the duration of the call.
+        let done = unsafe {
+            libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr())
+        };
+        if done >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
     // SAFETY: zeroed is a valid siginfo_t, and the kernel fills what there is.
     let info = unsafe { info.assume_init() };
@@ -262,7 +269,13 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
 /// Reaps a child that has ended, or is about to: its pid is free from now on.
 pub fn reap(pid: i32) -> io::Result<()> {
     moment("reap");
-    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None)?;
+    loop {
+        match nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None) {
+            Ok(_) => break,
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
     moment("reaped");
     Ok(())
 }

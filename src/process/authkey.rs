@@ -14,6 +14,8 @@ use super::family::Creator;
 use super::ledger::Ledger;
 use super::rundir::RunDir;
 
+/// A key that is being written.
+pub const TEMPORARY: &str = "authkey.tmp";
 /// Bytes of a key that procctl makes: as many as Python's.
 const LENGTH: usize = 32;
 /// The largest key that is read from a file, bytes.
@@ -57,12 +59,12 @@ fn inherit(from: &Dir, entry: &Entry) -> Result<()> {
 fn make(ledger: &Ledger) -> Result<()> {
     let mut key = Secret::zeros(LENGTH);
     system::random(key.bytes()).map_err(|e| Error::system("cannot get random bytes", e))?;
-    Ok(ledger.dir.replace(AUTHKEY, "authkey.tmp", &key)?)
+    Ok(ledger.dir.replace(AUTHKEY, TEMPORARY, &key)?)
 }
 
 /// Replaces the key of a process in state `initial`.
 pub fn replace(entry: &Entry, key: &[u8]) -> Result<()> {
-    Ok(entry.dir.replace(AUTHKEY, "authkey.tmp", key)?)
+    Ok(entry.dir.replace(AUTHKEY, TEMPORARY, key)?)
 }
 
 /// The key of a process.

@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fd;
@@ -140,7 +141,8 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
 
     rustix::process::umask(plan.umask);
     if let Some(directory) = &plan.directory {
-        rustix::process::chdir(directory.as_c_str()).map_err(|e| Failure::Directory(e.raw_os_error()))?;
+        retry_on_intr(|| rustix::process::chdir(directory.as_c_str()))
+            .map_err(|e| Failure::Directory(e.raw_os_error()))?;
     }
     fd::keep_all_from_exec().map_err(setup("cannot keep descriptors from the command"))?;
     for &passed in &plan.passed {

@@ -194,8 +194,15 @@ impl Entry {
 
     /// The start is over: it has a record, or is undone.
     pub fn end_start(&self, life: &OwnedFd) {
-        // The last copy of the descriptor being closed does it otherwise.
-        let _ = lock::unlock(life, WRITE);
+        // It can fail where locks are kept by a server, or for want of memory. The monitor keeps the descriptor for life, and
+        // would lock itself out when it has to record the end.
+        const TRIES: u32 = 100;
+        for _ in 0..TRIES {
+            if lock::unlock(life, WRITE).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until the start that is under way is over.

@@ -29,7 +29,7 @@ impl Identity {
     pub fn of_self() -> io::Result<Self> {
         let stat = Stat::of_self()?;
         let pidfd = pidfd::open(stat.pid)?;
-        Ok(Self { pid: stat.pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd) })
+        Ok(Self { pid: stat.pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd)? })
     }
 
     /// Whoever has that pid now, with the descriptor that pins it and what /proc says of it. `None` if nobody has it, or
@@ -45,7 +45,8 @@ impl Identity {
         match pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0) {
             Err(e) if is_gone(&e) => Ok(None),
             _ => {
-                let identity = Self { pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd) };
+                let identity =
+                    Self { pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd)? };
                 Ok(Some((identity, pidfd, stat)))
             }
         }
@@ -55,7 +56,7 @@ impl Identity {
     pub fn open(&self) -> io::Result<Option<OwnedFd>> {
         let Some(pidfd) = open_any(self.pid)? else { return Ok(None) };
         // A kernel that tells the inode now told it then, for it is the same boot: without one it is none of ours.
-        if let Some(now) = pidfd::inode(&pidfd) {
+        if let Some(now) = pidfd::inode(&pidfd)? {
             return Ok((self.pidfd_inode == Some(now)).then_some(pidfd));
         }
         let found = Self::of_pid(self.pid)?;

@@ -11,10 +11,13 @@
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::io::retry_on_intr;
+
 use crate::os::fault::file_deed;
 use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
+use super::authkey;
 use super::error::Result;
 use super::family::{self, Outside};
 use super::id::Id;
@@ -98,8 +101,8 @@ impl Ledger {
         let failed = |e| FileError::new("lock", self.dir.path().join(COUNT), e);
         lock::lock(&file, 0).map_err(failed)?;
         let mut text = [0; 32];
-        let length = file_deed("read", COUNT, || rustix::io::pread(&file, &mut text, 0))
-            .map_err(|e| failed(e.into()))?;
+        let read = || retry_on_intr(|| rustix::io::pread(&file, &mut text, 0));
+        let length = file_deed("read", COUNT, read).map_err(|e| failed(e.into()))?;
         Ok(Number { value: parse(&text[..length]), file })
     }
 
@@ -119,6 +122,8 @@ impl Ledger {
         let is_child = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
         if self.dir.find(is_child)?.is_none() {
             optional(self.dir.unlink(super::entry::AUTHKEY))?;
+            // Whoever made the key may have been killed before it had its name.
+            optional(self.dir.unlink(authkey::TEMPORARY))?;
             optional(self.dir.unlink(COUNT))?;
             optional(run_dir.root.rmdir(path(key)))?;
         }
@@ -154,10 +159,10 @@ impl Number {
 
     fn write(&self, value: u64) -> std::io::Result<()> {
         // Decimal numbers only grow longer: overwriting in place leaves nothing of the old one.
-        file_deed("write", COUNT, || {
-            rustix::io::pwrite(self.file.as_fd(), value.to_string().as_bytes(), 0)?;
-            Ok(())
-        })
+        let text = value.to_string();
+        let write = || retry_on_intr(|| rustix::io::pwrite(self.file.as_fd(), text.as_bytes(), 0));
+        file_deed("write", COUNT, write)?;
+        Ok(())
     }
 
     /// Somebody who had taken this number was killed. Was it used up?

@@ -150,7 +150,8 @@ impl<'a> Names<'a> {
         for shelf in Shelf::ALL {
             for tag in [&tag, &tag.unstopped()] {
                 // One that cannot be removed does not keep the others.
-                done = done.and(self.drop_tag(shelf, tag));
+                let removed = self.drop_tag(shelf, tag);
+                done = done.and(removed);
             }
         }
         done

@@ -85,8 +85,9 @@ fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
             Ok(Some(_)) | Err(_) => {}
         }
     }
-    run_dir.clear_vanished()?;
-    ledger::clear_abandoned(run_dir)?;
+    // What stops one of these steps is no reason not to take the others.
+    let _ = run_dir.clear_vanished();
+    let _ = ledger::clear_abandoned(run_dir);
     for shelf in Shelf::ALL {
         for tag in run_dir.names().all(shelf)? {
             run_dir.drop_if_nowhere(shelf, &tag)?;

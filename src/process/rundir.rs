@@ -8,7 +8,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::os::fs::{Dir, FileError, optional};
+use rustix::fs::FileType;
+
+use crate::os::fs::{self, Dir, FileError, Follow, optional};
 use crate::os::system;
 
 use super::entry::Entry;
@@ -101,7 +103,7 @@ impl RunDir {
                 },
             );
         }
-        if let Some(why) = symlink_of_others(&path) {
+        if let Some(why) = symlink_of_others(&path)? {
             return refuse(why, "name the real directory");
         }
         Ok(Self { root, host: Host::default(), patience: OnceCell::new() })
@@ -180,7 +182,8 @@ impl RunDir {
             let folder = processes.below(folder);
             for name in folder.list().unwrap_or_default() {
                 if name.as_bytes().starts_with(id::VANISHED.as_bytes()) {
-                    folder.remove_flat(name)?;
+                    // One that cannot be removed does not stop the others.
+                    let _ = folder.remove_flat(name);
                 }
             }
         }
@@ -223,31 +226,31 @@ fn readable(path: &Path, opened: crate::os::fs::Result<Dir>) -> Result<Dir> {
 /// A symlink of the user's own (or root's) in a sticky directory cannot be replaced by others, but it can have been put
 /// there under a name that the user was expected to use: still refused. One that belongs to another user leads where that
 /// one wants, wherever it is; whoever owns `/` is trusted like root (in a user namespace root is somebody else).
-fn symlink_of_others(path: &Path) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
+///
+/// What cannot be looked at is an error, not "no symlink".
+fn symlink_of_others(path: &Path) -> Result<Option<String>> {
     const ANYBODY_WRITES: u32 = 0o002;
     const ROOT: u32 = 0;
     let mut place = PathBuf::new();
     for part in path.components() {
         if let Component::Normal(name) = part {
             let here = place.join(OsStr::from_bytes(name.as_bytes()));
-            if let Ok(link) = std::fs::symlink_metadata(&here)
-                && link.file_type().is_symlink()
-            {
+            let link = fs::stat_of(&here, Follow::No)?;
+            if FileType::from_raw_mode(link.st_mode) == FileType::Symlink {
                 let what = format!("{} is a symlink", here.display());
-                if std::fs::metadata(&place).is_ok_and(|m| m.mode() & ANYBODY_WRITES != 0) {
-                    return Some(format!("{what} in {}, where anybody can write", place.display()));
+                if fs::stat_of(&place, Follow::Yes)?.st_mode & ANYBODY_WRITES != 0 {
+                    return Ok(Some(format!("{what} in {}, where anybody can write", place.display())));
                 }
-                let owner = link.uid();
+                let owner = link.st_uid;
                 let is_trusted = owner == ROOT
                     || owner == system::user_id()
-                    || std::fs::metadata("/").is_ok_and(|top| top.uid() == owner);
+                    || fs::stat_of(Path::new("/"), Follow::Yes)?.st_uid == owner;
                 if !is_trusted {
-                    return Some(format!("{what} that belongs to user {owner}"));
+                    return Ok(Some(format!("{what} that belongs to user {owner}")));
                 }
             }
         }
         place.push(part);
     }
-    None
+    Ok(None)
 }

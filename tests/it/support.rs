@@ -94,12 +94,18 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(env: &TestEnv, options: &[&str]) -> Self {
+        Self::start_in(env, &env.run_dir(), options)
+    }
+
+    /// In another run directory.
+    pub(crate) fn start_in(env: &TestEnv, run_dir: &Path, options: &[&str]) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let path = env.path(format!("worker-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
         nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         let pipe = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let script = r#"read -r code < "$0"; exit "$code""#;
-        let id = env.start(options, &["sh", "-c", script, path.to_str().unwrap()]);
+        let call = env.procctl(["start"]).args(options).args(["--", "sh", "-c", script]).arg(&path);
+        let id = call.env("PROCCTL_RUN_DIR", run_dir).output().success();
         Self { id, pipe }
     }
 

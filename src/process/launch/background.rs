@@ -30,7 +30,10 @@ pub(super) fn start(job: Job<'_>) -> Result<Record> {
     drop(report);
     let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = job;
     drop((life, number, name_lock, creator, plan));
-    let bytes = read_to_end(&answer).map_err(|e| Error::system("cannot hear from the monitor", e))?;
+    let bytes = match read_to_end(&answer) {
+        Ok(bytes) => bytes,
+        Err(e) => return unheard(run_dir, &entry, e),
+    };
     match serde_json::from_slice(&bytes) {
         Ok(Answer::Started(started)) => {
             started.complete(&mut record);
@@ -50,6 +53,14 @@ fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
     match record {
         Some((record, _)) if record.state != State::Initial => Ok(record),
         _ => Err(Error::refused("the monitor was killed before the process was started")),
+    }
+}
+
+/// The answer could not be read. What came of the start can be seen when it is over.
+fn unheard(run_dir: &RunDir, entry: &Entry, e: std::io::Error) -> Result<Record> {
+    match entry.wait_for_start().and_then(|()| observe::facts(run_dir, entry)) {
+        Ok(Some((record, _))) if record.state != State::Initial => Ok(record),
+        _ => Err(Error::system("cannot hear from the monitor", e)),
     }
 }
 

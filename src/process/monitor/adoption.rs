@@ -112,7 +112,7 @@ fn watch(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, signals: Option<
             end = Some((Moment::now(), usage_of_zombie(record, pidfd)));
         }
         let Some((at, usage)) = end else { continue };
-        if stage == Stage::Reaped || pidfd::inode(pidfd).is_none() {
+        if stage == Stage::Reaped || pidfd::inode(pidfd).is_ok_and(|inode| inode.is_none()) {
             return Outcome::told_by_kernel(pidfd, usage, at)
                 .unwrap_or_else(|| Outcome::Lost(UNTOLD.to_owned()));
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use nix::sys::signal::Signal;
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fault::{self, deed};
@@ -188,7 +189,7 @@ impl Job<'_> {
         let answer = Answer::of(&self.record, pid.as_ref().err());
         let answer = serde_json::to_vec(&answer).unwrap_or_default();
         // A launcher that was killed does not read it. The process lives, and its record says so.
-        let _ = deed("write", "answer", || rustix::io::write(&report, &answer));
+        let _ = deed("write", "answer", || retry_on_intr(|| rustix::io::write(&report, &answer)));
         drop(report);
         let Ok(pid) = pid else { process::exit(1) };
 
