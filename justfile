@@ -84,7 +84,7 @@ fuzz SECONDS='60':
         echo "== $name"
         "target/$target/release/$name" "corpus/$name" "../tests/data/corpus/$name" -max_total_time={{ SECONDS }} \
             -max_len=4096 -timeout=10 -dict=record.dict -artifact_prefix="artifacts/$name-" -print_final_stats=1 2>&1 |
-            grep -vE '^#[0-9]+|^INFO'
+            grep -vE '^#|^"|^INFO|^Dictionary'
     done
 
 # The unit tests, and tests of the program where memory is shared with children, under AddressSanitizer
