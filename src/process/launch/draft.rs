@@ -1,5 +1,10 @@
 //! A new process before its first record: everything that it takes in the run directory, or nothing.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use rustix::io::retry_on_intr;
+
 use crate::os::fs::FileError;
 
 use super::Request;
@@ -55,7 +60,9 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
         Some(directory) => directory.clone(),
         // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
         None => {
-            std::fs::read_link("/proc/self/cwd").map_err(|e| FileError::new("read", "/proc/self/cwd", e))?
+            let read = || rustix::fs::readlink("/proc/self/cwd", Vec::new());
+            let path = retry_on_intr(read).map_err(|e| FileError::new("read", "/proc/self/cwd", e))?;
+            OsString::from_vec(path.into_bytes()).into()
         }
     };
     let (boot_id, pid_namespace) = (run_dir.host.boot_id()?.to_owned(), run_dir.host.pid_namespace()?);
