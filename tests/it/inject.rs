@@ -266,7 +266,9 @@ impl Stage {
         for id in ids {
             // It may be initial, or have ended.
             let patience = Duration::from_secs(60);
-            env.procctl(["kill", "--wait", &id]).deadline(patience).output();
+            env.procctl(["kill", &id]).output();
+            // Without its monitor it is reaped by an init that can be slow.
+            env.procctl(["join", &id]).deadline(patience).output();
             let closed = env.procctl(["close", &id]).output();
             if !closed.status.success() {
                 wrong.push(format!("{closed:?}"));
