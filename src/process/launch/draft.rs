@@ -56,14 +56,13 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     }
     check_file_size_limit()?;
     retention::check()?;
-    let directory = match &request.directory {
-        Some(directory) => directory.clone(),
+    let directory = if let Some(directory) = &request.directory {
+        directory.clone()
+    } else {
         // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
-        None => {
-            let read = || rustix::fs::readlink("/proc/self/cwd", Vec::new());
-            let path = retry_on_intr(read).map_err(|e| FileError::new("read", "/proc/self/cwd", e))?;
-            OsString::from_vec(path.into_bytes()).into()
-        }
+        let read = || rustix::fs::readlink("/proc/self/cwd", Vec::new());
+        let path = retry_on_intr(read).map_err(|e| FileError::new("read", "/proc/self/cwd", e))?;
+        OsString::from_vec(path.into_bytes()).into()
     };
     let (boot_id, pid_namespace) = (run_dir.host.boot_id()?.to_owned(), run_dir.host.pid_namespace()?);
     let key = creator.as_ref().map_or(NO_PARENT, |creator| &creator.key);
