@@ -18,6 +18,7 @@ mod generated;
 mod get;
 mod harness;
 mod hostile;
+#[cfg(target_arch = "x86_64")]
 mod inject;
 mod is_alive;
 mod join;
@@ -46,6 +47,7 @@ mod storm;
 mod support;
 mod surroundings;
 mod terminate;
+#[cfg(target_arch = "x86_64")]
 mod tracer;
 mod truth;
 mod upgrade;
