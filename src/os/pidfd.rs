@@ -77,6 +77,12 @@ pub fn stage(pidfd: BorrowedFd<'_>) -> io::Result<Stage> {
     })
 }
 
+/// Whether the process is still there, alive or a zombie: its pid is its own, and /proc/PID was about it until now.
+pub fn is_unreaped(pidfd: BorrowedFd<'_>) -> bool {
+    // Who may not signal it is told so, and that it is there.
+    !send_signal(pidfd, 0).is_err_and(|e| e.raw_os_error() == Some(libc::ESRCH))
+}
+
 /// `struct pidfd_info` (include/uapi/linux/pidfd.h) as of Linux 6.13, 64 bytes; later kernels fill what they are given.
 #[repr(C)]
 #[derive(Default)]

@@ -75,41 +75,49 @@ impl Stat {
     }
 }
 
-/// What a process, a zombie included, used so far, waited-for descendants included: what of it /proc/PID/stat tells.
-pub fn usage(pid: i32) -> io::Result<Usage> {
+/// What /proc tells of a process that has ended and was not reaped.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Zombie {
+    /// What of its usage is in /proc/PID/stat.
+    pub usage: Usage,
+    /// Its wait status (`exit_code`, Linux 3.5); `None` where we may not know.
+    pub status: Option<i32>,
+}
+
+/// Reads it; `None` of a process that is none.
+pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
     let line = std::fs::read(format!("/proc/{pid}/stat"))?;
-    parse_usage(&line)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
+    let Some(mut zombie) = parse_zombie(&line) else { return Ok(None) };
+    // Whoever may not read it is told 0 (fs/proc/array.c), which would be an invented code. This link needs the same permission
+    // (PTRACE_MODE_READ_FSCREDS).
+    if std::fs::read_link(format!("/proc/{pid}/ns/user")).is_err() {
+        zombie.status = None;
+    }
+    Ok(Some(zombie))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "clock ticks of CPU time are far below 2^52")]
-fn parse_usage(line: &[u8]) -> Option<Usage> {
+fn parse_zombie(line: &[u8]) -> Option<Zombie> {
     let close = line.iter().rposition(|&b| b == b')')?;
     let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
-    // minflt, cminflt, majflt, cmajflt, utime, stime, cutime, cstime are fields 10 to 17; the first one here is field 3.
-    let fields: Vec<u64> =
-        rest.split_ascii_whitespace().skip(7).take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
-    let &[
-        minor,
-        minor_of_children,
-        major,
-        major_of_children,
-        user,
-        system,
-        user_of_children,
-        system_of_children,
-    ] = fields.as_slice()
-    else {
+    // Fields are numbered as in proc(5); the first one here is field 3.
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3).copied();
+    if field(3) != Some("Z") {
         return None;
-    };
-    let seconds =
-        |own: u64, of_children: u64| own.saturating_add(of_children) as f64 / TICKS_PER_SECOND as f64;
-    Some(Usage {
-        user_seconds: seconds(user, user_of_children),
-        system_seconds: seconds(system, system_of_children),
-        minor_faults: minor.saturating_add(minor_of_children),
-        major_faults: major.saturating_add(major_of_children),
-        ..Usage::default()
+    }
+    let count = |number: usize| field(number)?.parse::<u64>().ok();
+    let both = |own: usize, of_children: usize| Some(count(own)?.saturating_add(count(of_children)?));
+    let seconds = |ticks: u64| ticks as f64 / TICKS_PER_SECOND as f64;
+    Some(Zombie {
+        usage: Usage {
+            minor_faults: both(10, 11)?,
+            major_faults: both(12, 13)?,
+            user_seconds: seconds(both(14, 16)?),
+            system_seconds: seconds(both(15, 17)?),
+            ..Usage::default()
+        },
+        status: field(52).and_then(|word| word.parse().ok()),
     })
 }
 
@@ -194,15 +202,21 @@ mod tests {
     }
 
     #[test]
-    fn what_children_used_is_counted_in() {
-        let line = b"42 (a) b) Z 7 42 41 0 -1 4194560 1 20 300 4000 100 250 10 50 20 0 1 0 98765 1 2 3 4 5 140000 0 0";
-        let usage = parse_usage(line).expect("parsed");
-        assert!(
-            (usage.user_seconds - 1.1).abs() < 1e-9 && (usage.system_seconds - 3.0).abs() < 1e-9,
-            "{usage:?}"
-        );
-        assert_eq!((usage.minor_faults, usage.major_faults, usage.max_rss_bytes), (21, 4300, None));
-        assert_eq!(parse_usage(b"42 (a) Z 7 42"), None);
+    fn what_a_zombie_leaves_is_read() {
+        let line = |state: char| {
+            let zeros = "0 ".repeat(30);
+            format!(
+                "42 (a) b) {state} 7 42 41 0 -1 4194560 1 20 300 4000 100 250 10 50 20 0 1 0 98765 {zeros}1792\n"
+            )
+        };
+        let zombie = parse_zombie(line('Z').as_bytes()).expect("parsed");
+        let Usage { user_seconds, system_seconds, minor_faults, major_faults, max_rss_bytes, .. } =
+            zombie.usage;
+        assert!((user_seconds - 1.1).abs() < 1e-9 && (system_seconds - 3.0).abs() < 1e-9, "{zombie:?}");
+        assert_eq!((minor_faults, major_faults, max_rss_bytes), (21, 4300, None));
+        assert_eq!(zombie.status, Some(0x700));
+        assert_eq!(parse_zombie(line('S').as_bytes()), None);
+        assert_eq!(parse_zombie(b"42 (a) Z 7 42"), None);
     }
 
     #[test]

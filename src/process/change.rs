@@ -97,10 +97,13 @@ fn save(run_dir: &RunDir, seen: &Observed, old: &Record, new: &Record) -> Result
 /// Refuses a name that a live process bears, if one of the two is unique.
 fn refuse_taken(run_dir: &RunDir, own: &Record, name: &str) -> Result<()> {
     for tag in run_dir.names().find(Shelf::Live, name)? {
+        // Its own lock is held. A renaming that was cut off can have left it there.
+        if tag.id == own.id {
+            continue;
+        }
         // A record that cannot be read bears no name.
         let Ok(Some(other)) = observe::by_id(run_dir, &tag.id) else { continue };
-        let is_other = other.record.id != own.id && other.record.name == name && other.is_alive();
-        if is_other && (other.record.unique || own.unique) {
+        if other.record.name == name && other.is_alive() && (other.record.unique || own.unique) {
             return Err(Error::refused(format!(
                 "cannot name {} '{name}': the live process {} has that name and is unique",
                 own.id, other.record.id

@@ -1,11 +1,12 @@
 //! The end of a process: made part of the record once, by whoever has seen it.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::libc;
 
 use crate::os::pidfd;
+use crate::os::proc;
 use crate::os::process::{Status, Usage as OsUsage};
 
 use super::entry::Entry;
@@ -36,9 +37,18 @@ pub enum Outcome {
 impl Outcome {
     /// What the kernel tells, whoever asks, of a process that has been reaped (`PIDFD_INFO_EXIT`, Linux 6.15). `None` where
     /// it does not.
-    pub fn told_by_kernel(pidfd: impl AsFd, usage: Option<OsUsage>, at: Moment) -> Option<Self> {
+    pub fn told_by_kernel(pidfd: impl AsFd, at: Moment) -> Option<Self> {
         let status = Status::from_wait(pidfd::exit_status(pidfd)?);
-        Some(Self::Seen { status, usage, at, witness: Witness::Pidfd })
+        Some(Self::Seen { status, usage: None, at, witness: Witness::Pidfd })
+    }
+
+    /// What /proc tells of a process that has ended and was not reaped yet, by whomever: on every kernel, but not to
+    /// everybody. `None` where it does not.
+    pub fn told_by_zombie(pid: i32, pidfd: BorrowedFd<'_>, at: Moment) -> Option<Self> {
+        let zombie = proc::zombie(pid).ok().flatten()?;
+        // /proc was read by pid, which was its own if it still is.
+        let status = zombie.status.filter(|_| pidfd::is_unreaped(pidfd)).map(Status::from_wait)?;
+        Some(Self::Seen { status, usage: Some(zombie.usage), at, witness: Witness::Pidfd })
     }
 
     /// Whether it says something that the record does not.

@@ -129,7 +129,7 @@ pub enum Facts {
 ///
 /// A process whose monitor was killed is given a new one.
 pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>> {
-    let mut adopted = false;
+    let mut tried = false;
     loop {
         let Some(record) = entry.load()? else {
             // Only a start that got as far as this can have a live process behind it.
@@ -151,12 +151,15 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
             }
             State::Started => {
                 let Some(facts) = facts_of_started(run_dir, entry, &record)? else { continue };
-                if let Facts::Orphaned { pidfd, stage: Stage::Alive | Stage::Zombie } = &facts
-                    && !adopted
+                if let Facts::Orphaned { pidfd, stage } = &facts
+                    && !tried
+                    && *stage != Stage::Reaped
                 {
                     // Once: a new monitor that dies as well is not made up for again and again.
-                    adopted = adoption::adopt(run_dir, entry, pidfd);
-                    if adopted {
+                    tried = true;
+                    if settle_zombie(run_dir, entry, &record, pidfd, *stage)
+                        || adoption::adopt(run_dir, entry, pidfd)
+                    {
                         continue;
                     }
                 }
@@ -164,6 +167,15 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
             }
         }
     }
+}
+
+/// Records the end of a process without a monitor that nobody has reaped yet, if /proc tells it.
+fn settle_zombie(run_dir: &RunDir, entry: &Entry, record: &Record, pidfd: &OwnedFd, stage: Stage) -> bool {
+    if stage != Stage::Zombie {
+        return false;
+    }
+    let told = Outcome::told_by_zombie(record.pid.unwrap_or(0), pidfd.as_fd(), Moment::now());
+    told.is_some_and(|outcome| ending::settle(run_dir, entry, &outcome).is_ok())
 }
 
 /// A monitor that was killed after it had made the record final left the rest undone: the index, and a sentinel that nobody
@@ -259,8 +271,7 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
             }
             Facts::Orphaned { pidfd, stage: Stage::Reaped } => {
                 let now = Moment::now();
-                let outcome =
-                    Outcome::told_by_kernel(&pidfd, None, now).unwrap_or_else(|| lost(adoption::UNTOLD));
+                let outcome = Outcome::told_by_kernel(&pidfd, now).unwrap_or_else(|| lost(adoption::UNTOLD));
                 return Ok(Some(ended(run_dir, entry, record, &outcome)));
             }
             Facts::Vanished(why) => return Ok(Some(ended_unseen(run_dir, entry, record, why))),

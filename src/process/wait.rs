@@ -170,7 +170,7 @@ fn unmonitored(pidfd: OwnedFd) -> Result<Option<Phase>> {
 }
 
 fn told_by_kernel(pidfd: &OwnedFd) -> Option<Outcome> {
-    Outcome::told_by_kernel(pidfd, None, Moment::now())
+    Outcome::told_by_kernel(pidfd, Moment::now())
 }
 
 /// The process was reaped and its monitor did not record it.

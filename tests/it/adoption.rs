@@ -6,7 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Running, TestEnv, eventually, is_gone, proc_fds, proc_stat, proc_status};
+use crate::harness::{Running, TestEnv, eventually, is_gone, proc_fds, proc_stat, proc_state, proc_status};
 use crate::support::{
     Held, LateReaper, Worker, kernel_tells_exit_codes, kill_leftovers, kill_monitor, read_record,
 };
@@ -293,25 +293,17 @@ fn a_tree_without_its_first_monitor_is_still_a_tree() {
 }
 
 #[test]
-fn a_process_that_is_reaped_late_is_not_alive_meanwhile_and_its_times_are_kept() {
-    if !kernel_tells_exit_codes() {
-        return;
-    }
+fn nobody_need_reap_a_process_for_its_code_and_times_to_be_told() {
     let env = TestEnv::new();
     let (id, reaper) = LateReaper::start(&env);
     let process = Held::open(env.pid(&id));
     kill_monitor(&env, &id);
     env.ok(["is-alive", &id]);
     process.signal(Signal::KILL);
-    process.wait_end();
-    env.procctl(["is-alive", &id]).output().exits(1).quiet();
-    assert_eq!(env.get(&id, "state"), "stopped");
-    assert_eq!(env.get(&id, "exitcode"), "");
-    let output = env.procctl(["join", &id, "--timeout", "0.1"]).output();
-    output.exits(124);
-    output.one_error(&["not recorded yet", "reaped"]);
-    reaper.reap();
     let record = await_record(&env, &id, -9);
+    assert_eq!(proc_state(env.pid(&id)), Some('Z'));
+    env.procctl(["join", &id]).output().exits(137).quiet();
+    reaper.reap();
     assert!(record["usage"]["user_seconds"].is_number(), "{record}");
     assert!(record["usage"]["minor_faults"].as_u64().unwrap() > 0, "{record}");
     // Only its OS parent is told that.
@@ -319,10 +311,7 @@ fn a_process_that_is_reaped_late_is_not_alive_meanwhile_and_its_times_are_kept()
 }
 
 #[test]
-fn a_zombie_that_nobody_monitors_is_adopted_too() {
-    if !kernel_tells_exit_codes() {
-        return;
-    }
+fn of_a_zombie_that_nobody_monitors_the_code_is_told_at_once() {
     let env = TestEnv::new();
     let (id, reaper) = LateReaper::start(&env);
     let process = Held::open(env.pid(&id));
@@ -330,8 +319,10 @@ fn a_zombie_that_nobody_monitors_is_adopted_too() {
     process.signal(Signal::TERM);
     process.wait_end();
     env.procctl(["is-alive", &id]).output().exits(1).quiet();
+    let record = read_record(&env, &id);
+    assert_eq!((&record["exitcode"], &record["witness"]), (&(-15).into(), &"pidfd".into()), "{record}");
+    assert!(monitors(&env, &id).is_empty());
     reaper.reap();
-    await_record(&env, &id, -15);
 }
 
 #[test]

@@ -200,6 +200,10 @@ pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
 #[track_caller]
 pub(crate) fn record_file(env: &TestEnv, id: &str) -> PathBuf {
     let is_record = |path: &PathBuf| {
+        // One that is about to take the place of another.
+        if path.extension().is_some_and(|extension| extension == "tmp") {
+            return false;
+        }
         let Ok(bytes) = fs::read(path) else {
             return false;
         };

@@ -1,8 +1,9 @@
 //! A new monitor for a process whose monitor was killed.
 //!
 //! The first command that finds such a process forks one. It is not the OS parent, so it cannot wait(2): it holds the
-//! pidfd, sleeps until the process has ended and been reaped by whoever inherited it, and asks the kernel for the exit
-//! code (`PIDFD_INFO_EXIT`, Linux 6.15). Of a daemonic process it watches the parent, too.
+//! pidfd and sleeps until the process has ended. While that is a zombie, /proc tells how it ended, and what it used; once
+//! it has been reaped by whoever inherited it, the kernel does (`PIDFD_INFO_EXIT`, Linux 6.15), and who comes too late for the
+//! first on an older kernel has lost the code. Of a daemonic process it watches the parent, too.
 //!
 //! There is never more than one: it holds the life lock, which is taken before the fork. Killed at any step, it leaves the
 //! process as it was found, and the next command tries again.
@@ -14,10 +15,10 @@ use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags};
 
 use crate::os::fault;
+use crate::os::fd;
 use crate::os::pidfd::{self, Stage};
-use crate::os::process::{self, Fork, Usage};
+use crate::os::process::{self, Fork};
 use crate::os::signals::{Blocked, SignalFd};
-use crate::os::{fd, proc};
 
 use crate::process::ending::{self, Outcome};
 use crate::process::entry::Entry;
@@ -108,22 +109,17 @@ fn watch(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, signals: Option<
             let _ = signal::send_to(pidfd, record.pid.unwrap_or(0), Order::TERMINATE);
         }
         let stage = pidfd::stage(pidfd).unwrap_or(Stage::Alive);
-        if end.is_none() && stage != Stage::Alive {
-            end = Some((Moment::now(), usage_of_zombie(record, pidfd)));
+        if stage == Stage::Alive {
+            continue;
         }
-        let Some((at, usage)) = end else { continue };
+        let at = *end.get_or_insert_with(Moment::now);
+        if let Some(outcome) = Outcome::told_by_zombie(record.pid.unwrap_or(0), pidfd, at) {
+            return outcome;
+        }
         if stage == Stage::Reaped || pidfd::inode(pidfd).is_ok_and(|inode| inode.is_none()) {
-            return Outcome::told_by_kernel(pidfd, usage, at)
-                .unwrap_or_else(|| Outcome::Lost(UNTOLD.to_owned()));
+            return Outcome::told_by_kernel(pidfd, at).unwrap_or_else(|| Outcome::Lost(UNTOLD.to_owned()));
         }
     }
-}
-
-/// What the process used, if it has not been reaped yet: nobody but its OS parent is told afterwards.
-fn usage_of_zombie(record: &Record, pidfd: BorrowedFd<'_>) -> Option<Usage> {
-    let usage = proc::usage(record.pid?).ok()?;
-    // /proc was read by pid, which was its own if it still is a zombie now.
-    (pidfd::stage(pidfd).ok()? == Stage::Zombie).then_some(usage)
 }
 
 /// The living parent of a daemonic process.
