@@ -210,27 +210,47 @@ fn earlier_records_are_intact_when_the_disk_is_full() {
     disk.end();
 }
 
-#[test]
-fn an_end_on_a_full_disk_is_kept_until_it_can_be_written() {
+/// A process ends while its end cannot be written: nobody is told that it lives, and the code is told afterwards.
+fn an_end_is_kept(mount: &str, spoil: impl Fn(&Disk<'_>), mend: impl Fn(&Disk<'_>)) {
     let env = TestEnv::new();
-    let Some(disk) = Disk::mount(&env, "size=512k") else {
+    let Some(disk) = Disk::mount(&env, mount) else {
         return;
     };
-    let (id, mut pipe) = disk.worker(&[]);
+    // No log: a file that is open for writing keeps a disk from becoming read-only.
+    let (id, mut pipe) = disk.worker(&["--stdout", "null", "--stderr", "null"]);
     let pid = disk.ok(&["get", &id, "pid"]).parse().unwrap();
     let process = Held::open(pid);
     let mut join = disk.procctl(["join", &id]).spawn();
     join.wait_until_blocked();
-    disk.fill();
+    spoil(&disk);
     pipe.write_all(b"7\n").unwrap();
     process.wait_end();
     disk.procctl(["is-alive", &id]).output().exits(1);
-    disk.make_room();
+    mend(&disk);
     says_at_most_that_there_is_no_room(join.wait().exits(7));
     disk.procctl(["join", &id]).output().exits(7).quiet();
     assert_eq!(disk.ok(&["get", &id, "exitcode"]), "7");
     assert_eq!(disk.ok(&["get", &id, "lost"]), "");
     disk.end();
+}
+
+#[test]
+fn an_end_on_a_full_disk_is_kept_until_it_can_be_written() {
+    an_end_is_kept("size=512k", |disk| disk.fill(), |disk| disk.make_room());
+}
+
+#[test]
+fn an_end_on_a_disk_without_inodes_is_kept_until_it_can_be_written() {
+    an_end_is_kept(
+        "size=4m,nr_inodes=100",
+        |disk| assert!((0..100).any(|n| File::create(disk.path(format!("taken-{n}"))).is_err())),
+        |disk| (0..100).for_each(|n| drop(fs::remove_file(disk.path(format!("taken-{n}"))))),
+    );
+}
+
+#[test]
+fn an_end_on_a_disk_that_became_read_only_is_kept_until_it_can_be_written() {
+    an_end_is_kept("size=4m", |disk| disk.remount("ro"), |disk| disk.remount("rw"));
 }
 
 #[test]
