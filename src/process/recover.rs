@@ -1,7 +1,8 @@
 //! Starts that were cut off: the launcher or the monitor was killed before the record appeared.
 //!
 //! A start writes `record.starting` (with the pid) before the exec and renames it to `record.json` after it. If it stops
-//! between, the process may live: then the rename is made up for. If it does not live, everything is cleared away.
+//! between, the process may be there, alive or a zombie: then the rename is made up for. If it is gone, everything is cleared
+//! away.
 
 use std::os::fd::AsFd;
 
@@ -45,8 +46,10 @@ fn settle_locked(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
     }
     let starting = entry.load_starting()?;
     match starting {
-        Some(record) if lives(&record)? => {
+        // A zombie, too: how it ended is still to be had.
+        Some(record) if is_there(&record)? => {
             appear(run_dir, entry, &record)?;
+            run_dir.names().add(Shelf::Live, &record)?;
             Ok(true)
         }
         // It can have run, and a process is started at most once.
@@ -75,15 +78,15 @@ fn settle_locked(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
 fn appear(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
     entry.dir.rename(STARTING, RECORD)?;
     optional(entry.dir.unlink(ENVIRONMENT))?;
-    run_dir.names().add(Shelf::Live, record)?;
     run_dir.names().remove(Shelf::Initial, record)
 }
 
-fn lives(record: &Record) -> Result<bool> {
+/// Whether the process lives, or was not reaped yet.
+fn is_there(record: &Record) -> Result<bool> {
     let Some(process) = record.process() else { return Ok(false) };
     let failed = |e| Error::system(format!("cannot look at process {}", process.pid), e);
     let Some(pidfd) = process.open().map_err(failed)? else { return Ok(false) };
-    Ok(pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive)
+    Ok(pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Reaped)
 }
 
 /// Removes what a start that never was has left.
