@@ -403,3 +403,32 @@ fn bare(word: &str) -> Option<&str> {
     let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
     (!word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric())).then_some(word)
 }
+
+/// docs/guarantees.md names the tests that would fail: they must be there.
+#[test]
+fn every_test_that_the_guarantees_name_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/guarantees.md")).unwrap();
+    let mut named = 0;
+    // Between backquotes: `module::the_beginning_of_a_name…`, or `module::*`.
+    for word in text.split('`').skip(1).step_by(2) {
+        let Some((module, test)) = word.split_once("::").filter(|(module, _)| *module != "module") else {
+            continue;
+        };
+        if (module, test) == ("faults", "scene") {
+            continue;
+        }
+        let file = match module {
+            "faults" => "tests/faults/scenes.rs".to_owned(),
+            module => format!("tests/it/{module}.rs"),
+        };
+        let source = fs::read_to_string(root.join(&file)).unwrap_or_else(|e| panic!("{word}: {file}: {e}"));
+        let (begin, end) = test.split_once(['…', '*']).unwrap_or((test, "("));
+        let is_named = |line: &str| {
+            line.strip_prefix("fn ").is_some_and(|name| name.starts_with(begin) && name.contains(end))
+        };
+        assert!(source.lines().any(is_named), "{word} is not in {file}");
+        named += 1;
+    }
+    assert!(named > 30, "only {named} tests are named");
+}
