@@ -237,6 +237,8 @@ impl<'a> Resolver<'a> {
     pub fn all_live(&self) -> Result<Vec<Observed>> {
         let mut tags = self.run_dir.names().all(Shelf::Live)?;
         tags.sort_by(|a, b| a.id.cmp(&b.id));
+        // A renaming that was cut off has left two.
+        tags.dedup_by(|a, b| a.id == b.id);
         let mut found = Vec::new();
         for tag in tags {
             // A record that cannot be read does not stop a command from working on the others.
