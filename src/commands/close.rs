@@ -59,7 +59,7 @@ fn close(run_dir: &RunDir, seen: &Observed) -> Result<()> {
         Life::Elsewhere => {
             Err(Error::refused(format!("cannot close {id}: it is on the host {}", seen.record.host)))
         }
-        Life::Ending { .. } => {
+        Life::Ending(_) => {
             let hint = format!(
                 "is there room for {}? procctl join {id} waits until it is recorded",
                 seen.entry.dir.path().display()

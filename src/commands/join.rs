@@ -5,7 +5,7 @@ use crate::cli::Join;
 use crate::process::error::{Error, Result, status};
 use crate::process::family;
 use crate::process::names::Shelf;
-use crate::process::observe::{self, Life, Observed, Pin};
+use crate::process::observe::{self, Life, Observed, Pin, Unrecorded};
 use crate::process::reference::{Purpose, Resolver};
 use crate::process::rundir::RunDir;
 use crate::process::time::Deadline;
@@ -24,7 +24,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     let found = whom(&run_dir, &resolver, args)?;
     let broken = report::errors(resolver.take_broken());
     refuse_deadlock(&run_dir, &found)?;
-    for seen in found.iter().filter(|seen| matches!(seen.life, Life::Ending { monitored: true })) {
+    for seen in found.iter().filter(|seen| matches!(seen.life, Life::Ending(Unrecorded::NotWritten))) {
         report::unrecorded(seen);
     }
     let entries = found.into_iter().map(|seen| seen.entry).collect();
@@ -125,7 +125,7 @@ fn refuse_deadlock(run_dir: &RunDir, found: &[Observed]) -> Result<()> {
 fn say_unrecorded(run_dir: &RunDir, all: &[Waiting]) -> Result<()> {
     for one in all.iter().filter(|one| !one.is_over()) {
         if let Some(seen) = observe::by_id(run_dir, &one.record.id)?
-            && matches!(seen.life, Life::Ending { .. })
+            && matches!(seen.life, Life::Ending(_))
         {
             report::unrecorded(&seen);
         }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::output::escape;
 use crate::process::error::{Error, message, status};
-use crate::process::observe::{Life, Observed};
+use crate::process::observe::{Life, Observed, Unrecorded};
 
 /// Prints an error with its causes. Returns the exit status it means.
 pub(super) fn error(error: &anyhow::Error) -> u8 {
@@ -22,7 +22,7 @@ pub(super) fn errors(errors: Vec<Error>) -> u8 {
 pub(super) fn unrecorded(seen: &Observed) {
     let what =
         format!("{} ({}) has ended, and its end is not recorded yet", seen.record.id, seen.record.name);
-    let hint = if matches!(seen.life, Life::Ending { monitored: true }) {
+    let hint = if matches!(seen.life, Life::Ending(Unrecorded::NotWritten)) {
         format!("its monitor cannot write it: is there room for {}?", seen.entry.dir.path().display())
     } else {
         "its monitor was killed; its exit code can be had when whoever inherited it has reaped it".to_owned()

@@ -336,6 +336,11 @@ impl Dir {
     }
 }
 
+/// Whether an open descriptor is of a FIFO.
+pub fn is_fifo(fd: impl AsFd) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+}
+
 /// Whether two open descriptors are of one file.
 pub fn same_file(a: &Stat, b: &Stat) -> bool {
     a.st_ino == b.st_ino && a.st_dev == b.st_dev

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 
+use super::process::Usage;
+
 /// The fields of /proc/PID/stat that we use (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -73,6 +75,44 @@ impl Stat {
     }
 }
 
+/// What a process, a zombie included, used so far, waited-for descendants included: what of it /proc/PID/stat tells.
+pub fn usage(pid: i32) -> io::Result<Usage> {
+    let line = std::fs::read(format!("/proc/{pid}/stat"))?;
+    parse_usage(&line)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "clock ticks of CPU time are far below 2^52")]
+fn parse_usage(line: &[u8]) -> Option<Usage> {
+    let close = line.iter().rposition(|&b| b == b')')?;
+    let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
+    // minflt, cminflt, majflt, cmajflt, utime, stime, cutime, cstime are fields 10 to 17; the first one here is field 3.
+    let fields: Vec<u64> =
+        rest.split_ascii_whitespace().skip(7).take(8).map(str::parse).collect::<Result<_, _>>().ok()?;
+    let &[
+        minor,
+        minor_of_children,
+        major,
+        major_of_children,
+        user,
+        system,
+        user_of_children,
+        system_of_children,
+    ] = fields.as_slice()
+    else {
+        return None;
+    };
+    let seconds =
+        |own: u64, of_children: u64| own.saturating_add(of_children) as f64 / TICKS_PER_SECOND as f64;
+    Some(Usage {
+        user_seconds: seconds(user, user_of_children),
+        system_seconds: seconds(system, system_of_children),
+        minor_faults: minor.saturating_add(minor_of_children),
+        major_faults: major.saturating_add(major_of_children),
+        ..Usage::default()
+    })
+}
+
 /// Clock ticks per second of the times in /proc: `USER_HZ`, 100 on every Linux architecture that we build for.
 pub const TICKS_PER_SECOND: u64 = 100;
 
@@ -126,6 +166,18 @@ mod tests {
             (42, &b"a) S 1 (b"[..], 'R', 7)
         );
         assert_eq!((stat.session, stat.start_ticks, stat.start_stack), (41, 98765, 140_000));
+    }
+
+    #[test]
+    fn what_children_used_is_counted_in() {
+        let line = b"42 (a) b) Z 7 42 41 0 -1 4194560 1 20 300 4000 100 250 10 50 20 0 1 0 98765 1 2 3 4 5 140000 0 0";
+        let usage = parse_usage(line).expect("parsed");
+        assert!(
+            (usage.user_seconds - 1.1).abs() < 1e-9 && (usage.system_seconds - 3.0).abs() < 1e-9,
+            "{usage:?}"
+        );
+        assert_eq!((usage.minor_faults, usage.major_faults, usage.max_rss_bytes), (21, 4300, None));
+        assert_eq!(parse_usage(b"42 (a) Z 7 42"), None);
     }
 
     #[test]

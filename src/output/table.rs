@@ -111,7 +111,7 @@ fn process(seen: &Observed) -> [String; 8] {
 fn state(seen: &Observed) -> String {
     match &seen.life {
         Life::Elsewhere => format!("on {}", escape::text(&seen.record.host)),
-        Life::Ending { .. } => "ending".to_owned(),
+        Life::Ending(_) => "ending".to_owned(),
         _ => seen.record.state_in_words(),
     }
 }

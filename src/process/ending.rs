@@ -1,8 +1,13 @@
 //! The end of a process: made part of the record once, by whoever has seen it.
 
-use crate::os::process::{Status, Usage as OsUsage};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
 use nix::libc;
 use rustix::fs::FileType;
+
+use crate::os::pidfd;
+use crate::os::process::{Status, Usage as OsUsage};
 
 use super::entry::{Entry, SENTINEL};
 use super::error::Result;
@@ -30,6 +35,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What the kernel tells, whoever asks, of a process that has been reaped (`PIDFD_INFO_EXIT`, Linux 6.15). `None` where
+    /// it does not.
+    pub fn told_by_kernel(pidfd: impl AsFd, usage: Option<OsUsage>, at: Moment) -> Option<Self> {
+        let status = Status::from_wait(pidfd::exit_status(pidfd)?);
+        Some(Self::Seen { status, usage, at, witness: Witness::Pidfd })
+    }
+
     /// Whether it says something that the record does not.
     fn adds_to(&self, record: &Record) -> bool {
         match self {
@@ -100,6 +112,18 @@ pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Opti
     settle_sentinel(entry)?;
     drop(lock);
     Ok(Some(record))
+}
+
+/// Records an end. If it cannot be written it is tried again, for as long as there is a directory.
+pub fn settle_at_last(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) {
+    let mut pause = Duration::from_millis(50);
+    while settle(run_dir, entry, outcome).is_err() {
+        if entry.dir.metadata().is_err_and(|e| e.is_not_found()) {
+            break;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
 }
 
 /// Makes the sentinel one whose opening does not block.

@@ -39,6 +39,7 @@ pub const ENVIRONMENT: &str = "environment";
 /// The authkey.
 pub const AUTHKEY: &str = "authkey";
 const SIGNALS: &str = "signals";
+const NEW_SENTINEL: &str = "sentinel.new";
 
 const LIFE: u8 = 0;
 const WRITE: u8 = 1;
@@ -121,6 +122,27 @@ impl Entry {
         Ok(taken.then_some(sentinel))
     }
 
+    /// Takes both locks for a new monitor of a process whose monitor is dead, and sees to it that the sentinel can be waited
+    /// for. `None`: somebody has one of the locks. The write lock is held until [`Entry::end_start`].
+    pub fn take_over(&self) -> Result<Option<OwnedFd>> {
+        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        let take = |fd: &OwnedFd, byte| lock::try_lock(fd, byte).map_err(|e| self.lock_failed(e));
+        if !take(&sentinel, WRITE)? || !self.is_sentinel(&sentinel)? {
+            return Ok(None);
+        }
+        if fs::is_fifo(&sentinel) {
+            return Ok(take(&sentinel, LIFE)?.then_some(sentinel));
+        }
+        // Somebody found the monitor dead and could not replace it. A file cannot be waited for: nobody may ever hold the
+        // life lock on one.
+        optional(self.dir.unlink(NEW_SENTINEL))?;
+        self.dir.mkfifo(NEW_SENTINEL)?;
+        let fifo = self.dir.open_read_write(NEW_SENTINEL)?;
+        let taken = take(&fifo, WRITE)? && take(&fifo, LIFE)?;
+        self.dir.rename(NEW_SENTINEL, SENTINEL)?;
+        Ok(taken.then_some(fifo))
+    }
+
     /// Waits for the life lock and takes it: whoever holds it is known to be dying.
     pub fn wait_for_life(&self) -> Result<OwnedFd> {
         let sentinel = self.dir.open_read_write(SENTINEL)?;
@@ -158,12 +180,16 @@ impl Entry {
         loop {
             let sentinel = self.dir.open_read_write(SENTINEL)?;
             lock::lock(&sentinel, WRITE).map_err(|e| self.lock_failed(e))?;
-            // The sentinel is replaced once in its life. A lock on the old one locks nothing.
-            let (mine, there) = (rustix::fs::fstat(&sentinel), self.dir.stat(SENTINEL)?);
-            if mine.is_ok_and(|mine| fs::same_file(&mine, &there)) {
+            if self.is_sentinel(&sentinel)? {
                 return Ok(WriteLock { _sentinel: sentinel });
             }
         }
+    }
+
+    /// Whether an open sentinel is the one that is there: it is replaced at the end, and a lock on the old one locks nothing.
+    fn is_sentinel(&self, open: &OwnedFd) -> Result<bool> {
+        let there = self.dir.stat(SENTINEL)?;
+        Ok(rustix::fs::fstat(open).is_ok_and(|open| fs::same_file(&open, &there)))
     }
 
     fn lock_failed(&self, e: io::Error) -> Error {

@@ -84,6 +84,12 @@ impl Error {
         }
     }
 
+    /// Whether a file could not be written because this process may never write there: it is no use to try again.
+    pub fn is_for_good(&self) -> bool {
+        use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::File(e) if matches!(e.source.kind(), ReadOnlyFilesystem | PermissionDenied))
+    }
+
     /// The exit status it means.
     pub fn status(&self) -> u8 {
         match self {

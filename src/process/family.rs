@@ -156,7 +156,7 @@ pub fn surrounding(run_dir: &RunDir) -> Result<Option<(Record, OwnedFd)>> {
     let Ok(Some(seen)) = observe::by_id_when_started(run_dir, &id) else { return Ok(None) };
     let Life::Alive { pin: Pin::Held(pidfd), monitored } = seen.life else { return Ok(None) };
     let record = seen.record;
-    let monitor = record.monitor.filter(|_| monitored).map(|monitor| monitor.pid);
+    let monitor = record.monitor.filter(|monitor| monitored && !monitor.adopted).map(|monitor| monitor.pid);
     let is_it = |pid| Some(pid) == record.pid || Some(pid) == monitor;
     Ok(os_ancestors().into_iter().any(is_it).then_some((record, pidfd)))
 }

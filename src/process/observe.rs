@@ -1,6 +1,7 @@
 //! What is true of a process now: its record, its locks and the kernel, taken together.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
@@ -11,10 +12,12 @@ use super::error::{Error, Result};
 use super::family::ID_VARIABLE;
 use super::host::Place;
 use super::id::Id;
+use super::monitor::adoption;
 use super::names::Shelf;
 use super::record::{Record, State};
 use super::recover;
 use super::rundir::RunDir;
+use super::time::Moment;
 
 /// A process as it is at this moment.
 #[derive(Debug)]
@@ -41,13 +44,19 @@ pub enum Life {
     },
     /// Ended, and the record is final.
     Ended,
-    /// Ended, and that is not recorded yet.
-    Ending {
-        /// Its monitor lives and could not write the end so far; else it was killed, and nobody has reaped the process.
-        monitored: bool,
-    },
+    /// Ended, and that is not recorded yet: why.
+    Ending(Unrecorded),
     /// On another host: not known.
     Elsewhere,
+}
+
+/// Why an end that has happened is not recorded yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// Its monitor could not write it so far.
+    NotWritten,
+    /// Its monitor was killed, and whoever inherited the process has not reaped it: the kernel does not tell the code yet.
+    NotReaped,
 }
 
 /// A hold on a live process.
@@ -101,7 +110,7 @@ pub enum Facts {
         /// The process, if it has not been reaped.
         process: Option<(OwnedFd, Stage)>,
     },
-    /// The monitor is dead, and there is still the process, or its zombie.
+    /// The monitor is dead and there is no new one; we have the process, its zombie, or what the kernel still knows of it.
     Orphaned {
         /// Pins it.
         pidfd: OwnedFd,
@@ -117,7 +126,10 @@ pub enum Facts {
 }
 
 /// Collects the facts. `None` if there is no record: a start is under way, or was cut off and is cleared now.
+///
+/// A process whose monitor was killed is given a new one.
 pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>> {
+    let mut adopted = false;
     loop {
         let Some(record) = entry.load()? else {
             // Only a start that got as far as this can have a live process behind it.
@@ -135,9 +147,17 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
                 return Ok(Some((record, Facts::Initial)));
             }
             State::Started => {
-                if let Some(facts) = facts_of_started(run_dir, entry, &record)? {
-                    return Ok(Some((record, facts)));
+                let Some(facts) = facts_of_started(run_dir, entry, &record)? else { continue };
+                if let Facts::Orphaned { pidfd, stage: Stage::Alive | Stage::Zombie } = &facts
+                    && !adopted
+                {
+                    // Once: a new monitor that dies as well is not made up for again and again.
+                    adopted = adoption::adopt(run_dir, entry, pidfd);
+                    if adopted {
+                        continue;
+                    }
                 }
+                return Ok(Some((record, facts)));
             }
         }
     }
@@ -182,13 +202,11 @@ fn facts_of_started(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<
     if entry.load()?.is_none_or(|now| now.state != State::Started) {
         return Ok(None);
     }
-    // Nobody writes to the FIFO any more: whoever opened it would wait for ever.
-    let _ = ending::settle_sentinel(entry);
     Ok(Some(match (place, found) {
         (Place::OtherNamespace, _) => {
             Facts::Vanished("its monitor is gone, and it was in another PID namespace")
         }
-        (_, Some((pidfd, stage))) if stage != Stage::Reaped => Facts::Orphaned { pidfd, stage },
+        (_, Some((pidfd, stage))) => Facts::Orphaned { pidfd, stage },
         _ => Facts::Vanished("its monitor was killed, and nobody saw the end of the process"),
     }))
 }
@@ -200,46 +218,70 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
         let Some((mut record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
         let life = match facts {
             Facts::Final => Life::Ended,
-            Facts::Orphaned { stage: Stage::Zombie | Stage::Reaped, .. } => Life::Ending { monitored: false },
+            Facts::Orphaned { stage: Stage::Zombie, .. } => Life::Ending(Unrecorded::NotReaped),
             Facts::Initial => Life::Initial,
             Facts::OtherHost => Life::Elsewhere,
             Facts::OtherNamespace(_) => Life::Alive { pin: Pin::OutOfReach, monitored: true },
             Facts::Monitored { process: Some((pidfd, Stage::Alive)), .. } => {
                 Life::Alive { pin: Pin::Held(pidfd), monitored: true }
             }
-            Facts::Monitored { .. } if waited => Life::Ending { monitored: true },
+            Facts::Monitored { process, .. } if waited => Life::Ending(match process {
+                Some((_, Stage::Zombie)) if is_adopted(&record) => Unrecorded::NotReaped,
+                _ => Unrecorded::NotWritten,
+            }),
             Facts::Monitored { watch, .. } => {
-                watch.wait(run_dir.patience()).map_err(|e| Error::system("cannot wait for a monitor", e))?;
+                let patience = run_dir.patience();
+                let patience = if is_adopted(&record) { patience.min(REAPING) } else { patience };
+                watch.wait(patience).map_err(|e| Error::system("cannot wait for a monitor", e))?;
                 waited = true;
                 continue;
             }
             Facts::Orphaned { pidfd, stage: Stage::Alive } => {
                 Life::Alive { pin: Pin::Held(pidfd), monitored: false }
             }
-            Facts::Vanished(why) => {
-                return ended_unseen(run_dir, entry, record, why).map(Some);
+            Facts::Orphaned { pidfd, stage: Stage::Reaped } => {
+                let now = Moment::now();
+                let outcome =
+                    Outcome::told_by_kernel(&pidfd, None, now).unwrap_or_else(|| lost(adoption::UNTOLD));
+                return Ok(Some(ended(run_dir, entry, record, &outcome)));
             }
+            Facts::Vanished(why) => return Ok(Some(ended_unseen(run_dir, entry, record, why))),
         };
-        if matches!(life, Life::Ending { .. }) {
+        if matches!(life, Life::Ending(_)) {
             // Nobody is told that it runs.
-            let outcome = Outcome::Lost("it has ended, and its exit code is not known yet".to_owned());
-            outcome.apply_to(&mut record, &[]);
+            lost("it has ended, and its exit code is not known yet").apply_to(&mut record, &[]);
             record.witness = None;
         }
         return Ok(Some(Observed { entry, record, life }));
     }
 }
 
-/// Records that nobody saw the end. Where that cannot be written it is true all the same.
-pub fn ended_unseen(run_dir: &RunDir, entry: Entry, mut record: Record, why: &str) -> Result<Observed> {
-    let outcome = Outcome::Lost(why.to_owned());
-    let record = if let Ok(Some(record)) = ending::settle(run_dir, &entry, &outcome) {
+/// How long whoever inherits processes is given to reap one. It takes an instant, unless that is the init of some container.
+const REAPING: Duration = Duration::from_millis(50);
+
+/// Whether its monitor is one that has to wait for somebody else to reap the process.
+fn is_adopted(record: &Record) -> bool {
+    record.monitor.is_some_and(|monitor| monitor.adopted)
+}
+
+fn lost(why: &str) -> Outcome {
+    Outcome::Lost(why.to_owned())
+}
+
+/// Records an end that its monitor did not. Where that cannot be written it is true all the same.
+fn ended(run_dir: &RunDir, entry: Entry, mut record: Record, outcome: &Outcome) -> Observed {
+    let record = if let Ok(Some(record)) = ending::settle(run_dir, &entry, outcome) {
         record
     } else {
-        outcome.apply_to(&mut record, &[]);
+        outcome.apply_to(&mut record, &entry.noted_signals());
         record
     };
-    Ok(Observed { entry, record, life: Life::Ended })
+    Observed { entry, record, life: Life::Ended }
+}
+
+/// Records that nobody saw the end.
+pub fn ended_unseen(run_dir: &RunDir, entry: Entry, record: Record, why: &str) -> Observed {
+    ended(run_dir, entry, record, &lost(why))
 }
 
 /// Observes the process with that id.

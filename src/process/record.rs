@@ -68,21 +68,24 @@ pub struct Parent {
 pub struct Monitor {
     /// Its pid, meaningful while the life lock is held.
     pub pid: i32,
+    /// It took the place of one that was killed: it watches the process and is not its OS parent.
+    #[serde(default)]
+    pub adopted: bool,
 }
 
-/// What the process used, waited-for descendants included.
+/// What the process used, waited-for descendants included. What only its monitor is told is missing where that was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named and explained in os::process::Usage")]
 pub struct Usage {
     pub user_seconds: f64,
     pub system_seconds: f64,
-    pub max_rss_bytes: u64,
+    pub max_rss_bytes: Option<u64>,
     pub minor_faults: u64,
     pub major_faults: u64,
-    pub blocks_in: u64,
-    pub blocks_out: u64,
-    pub voluntary_switches: u64,
-    pub involuntary_switches: u64,
+    pub blocks_in: Option<u64>,
+    pub blocks_out: Option<u64>,
+    pub voluntary_switches: Option<u64>,
+    pub involuntary_switches: Option<u64>,
 }
 
 impl From<OsUsage> for Usage {
@@ -134,7 +137,7 @@ pub struct EndedBy {
 pub enum Witness {
     /// Its monitor saw it.
     Monitor,
-    /// Its monitor was gone; another procctl held its pidfd and asked the kernel (Linux 6.15).
+    /// Its monitor was gone; a new one, or a command that waited, held its pidfd and asked the kernel (Linux 6.15).
     Pidfd,
     /// Nobody saw it.
     Nobody,
@@ -321,6 +324,8 @@ pub(crate) mod tests {
         let record = Record::from_json(value.to_string().as_bytes()).expect("loads");
         let written: serde_json::Value =
             serde_json::from_slice(&record.to_json().expect("written")).expect("JSON");
+        // Fields that came later get their defaults.
+        value["monitor"]["adopted"] = serde_json::json!(false);
         assert_eq!(written, value);
     }
 

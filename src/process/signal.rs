@@ -51,7 +51,7 @@ pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
     let id = &seen.record.id;
     let whom = format!("{id} ({})", seen.record.name);
     match &seen.life {
-        Life::Ended | Life::Ending { .. } => Ok(Delivered::HadEnded),
+        Life::Ended | Life::Ending(_) => Ok(Delivered::HadEnded),
         Life::Initial => Err(Error::hinted(
             format!("cannot signal {whom}: it has not been started"),
             format!("procctl start {id}, or procctl close {id}"),

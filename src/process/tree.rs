@@ -73,16 +73,15 @@ impl Tree {
         };
         let Life::Alive { pin: Pin::Held(pidfd), monitored } = life else { return Ok(None) };
         let (Some(root), monitor) = (record.pid, record.monitor) else { return Ok(None) };
-        let hold = if monitored { entry.hold_monitor().ok() } else { None };
-        let monitor = match monitor.filter(|_| monitored) {
+        // One that was adopted is nobody's reaper.
+        let monitor = monitor.filter(|monitor| monitored && !monitor.adopted);
+        let hold = monitor.and_then(|_| entry.hold_monitor().ok());
+        let monitor = match monitor {
             Some(monitor) => pidfd::open(monitor.pid).ok().map(|pidfd| (monitor.pid, pidfd)),
             None => None,
         };
-        // The pid of the monitor was its own if the life lock is still held after it was pinned.
-        let monitor = match monitor {
-            Some(monitor) if entry.watch()?.is_monitored()? => Some(monitor),
-            _ => None,
-        };
+        // Its pid is its own if, now that it is pinned, it is the OS parent of the process: a stranger never is.
+        let monitor = monitor.filter(|&(pid, _)| Stat::of(root).is_ok_and(|stat| stat.parent == pid));
         if pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Alive {
             return Ok(None);
         }

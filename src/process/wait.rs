@@ -1,8 +1,9 @@
 //! Waiting for the end of processes: on the kernel, never on a timer.
 //!
 //! While a monitor lives, its sentinel is waited for: it closes that after the record is final and the process reaped, or
-//! by dying. A waiter also holds the pidfd of the process. So if the monitor is killed, the waiter is a second witness: it
-//! waits for the reaping and asks the kernel for the exit code (`PIDFD_INFO_EXIT`, Linux 6.15).
+//! by dying. A waiter also holds the pidfd of the process. If the monitor is killed, the waiter gives the process a new one
+//! (see [`adoption`]); and it is a second witness itself: where there can be no new monitor, it waits for the reaping and asks
+//! the kernel for the exit code (`PIDFD_INFO_EXIT`, Linux 6.15).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,13 +11,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::os::fd;
 use crate::os::pidfd::{self, Stage};
-use crate::os::process::Status;
 
 use super::ending::{self, Outcome};
 use super::entry::{Entry, Watch};
 use super::error::{Error, Result};
+use super::monitor::adoption;
 use super::observe::{self, Facts};
-use super::record::{Record, Witness};
+use super::record::Record;
 use super::rundir::RunDir;
 use super::time::{Deadline, Moment};
 
@@ -85,10 +86,10 @@ impl Waiting {
 
     /// The process has ended and was closed before its record could be read. The kernel still knows.
     fn end_without_record(&mut self, pidfd: Option<&OwnedFd>) -> Result<()> {
-        let Some(word) = pidfd.and_then(pidfd::exit_status) else {
+        let Some(outcome) = pidfd.and_then(told_by_kernel) else {
             return Err(Error::refused(format!("{} was closed while it was waited for", self.entry.id)));
         };
-        seen_by_kernel(word).apply_to(&mut self.record, &[]);
+        outcome.apply_to(&mut self.record, &[]);
         self.phase = Phase::Over;
         Ok(())
     }
@@ -133,10 +134,12 @@ fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<
         Facts::Monitored { watch, process } => {
             Phase::Monitor(watch, kept.or(process.map(|(pidfd, _)| pidfd)))
         }
+        Facts::Orphaned { pidfd, stage: Stage::Reaped } => {
+            return ask_kernel(run_dir, entry, record, &kept.unwrap_or(pidfd), adoption::UNTOLD).map(Some);
+        }
         Facts::Orphaned { pidfd, .. } => {
             let Some(phase) = unmonitored(kept.unwrap_or(pidfd))? else {
-                let why = "its monitor was killed, and this kernel does not tell the exit code";
-                return unseen(run_dir, entry, record, why).map(Some);
+                return unseen(run_dir, entry, record, adoption::UNTOLD).map(Some);
             };
             phase
         }
@@ -166,9 +169,8 @@ fn unmonitored(pidfd: OwnedFd) -> Result<Option<Phase>> {
     })
 }
 
-/// What the kernel tells of a process that was reaped.
-fn seen_by_kernel(word: i32) -> Outcome {
-    Outcome::Seen { status: Status::from_wait(word), usage: None, at: Moment::now(), witness: Witness::Pidfd }
+fn told_by_kernel(pidfd: &OwnedFd) -> Option<Outcome> {
+    Outcome::told_by_kernel(pidfd, None, Moment::now())
 }
 
 /// The process was reaped and its monitor did not record it.
@@ -179,14 +181,13 @@ fn ask_kernel(
     pidfd: &OwnedFd,
     why: &str,
 ) -> Result<(Record, Phase)> {
-    let Some(word) = pidfd::exit_status(pidfd) else {
+    let Some(outcome) = told_by_kernel(pidfd) else {
         return if record.is_final() {
             Ok((record, Phase::Over))
         } else {
             unseen(run_dir, entry, record, why)
         };
     };
-    let outcome = seen_by_kernel(word);
     if let Ok(Some(settled)) = ending::settle(run_dir, entry, &outcome) {
         return Ok((settled, Phase::Over));
     }
@@ -197,7 +198,7 @@ fn ask_kernel(
 
 fn unseen(run_dir: &RunDir, entry: &Entry, record: Record, why: &str) -> Result<(Record, Phase)> {
     let same = run_dir.entry(&entry.id)?.ok_or_else(|| Error::refused(format!("{} was closed", entry.id)))?;
-    Ok((observe::ended_unseen(run_dir, same, record, why)?.record, Phase::Over))
+    Ok((observe::ended_unseen(run_dir, same, record, why).record, Phase::Over))
 }
 
 /// Waits until all have ended, or with `any` until one has. `false`: the time ran out first.

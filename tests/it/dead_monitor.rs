@@ -4,8 +4,8 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{TestEnv, eventually, proc_stat, proc_status};
-use crate::support::{Held, Worker, kernel_tells_exit_codes, kill_monitor};
+use crate::harness::{TestEnv, proc_stat, proc_status};
+use crate::support::{Held, LateReaper, Worker, kernel_tells_exit_codes, kill_monitor};
 
 /// A worker whose monitor was killed, and its OS process.
 fn orphaned(env: &TestEnv) -> (Worker, Held) {
@@ -32,7 +32,7 @@ fn assert_ended(env: &TestEnv, id: &str, code: i32, exitcode: i32) {
 fn assert_sleeps_soundly(env: &TestEnv, pid: i32) {
     let switches = || proc_status(pid, "voluntary_ctxt_switches").unwrap();
     let before = switches();
-    for _ in 0..100 {
+    for _ in 0..30 {
         env.ok(["get", "Process-1", "name"]);
     }
     assert_eq!(switches(), before, "it woke up");
@@ -305,32 +305,11 @@ fn the_code_is_told_also_where_orphans_are_reaped_late() {
         return;
     }
     let env = TestEnv::new();
-    // A subreaper that is in no hurry, as the init of some containers: it inherits the process and reaps on command.
-    let reaper = env.python(
-        r#"
-import ctypes, os, subprocess
-assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
-id = subprocess.check_output(["procctl", "start", "--", "sleep", "1000"], text=True).strip()
-with open("id.new", "w") as file:
-    file.write(id)
-os.rename("id.new", "id")
-while open("reap").readline():
-    # Reap what there is, and say so.
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        pass
-"#,
-    );
-    let gate = env.path("reap");
-    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let reaper = reaper.spawn();
-    let id = eventually("the process is started", || std::fs::read_to_string(env.path("id")).ok());
+    let (id, reaper) = LateReaper::start(&env);
     let process = Held::open(env.pid(&id));
     kill_monitor(&env, &id);
     let its_parent = || proc_stat(env.pid(&id)).unwrap()[1].clone();
-    assert_eq!(its_parent(), reaper.pid().to_string());
+    assert_eq!(its_parent(), reaper.running.pid().to_string());
 
     process.signal(Signal::TERM);
     process.wait_end();
@@ -342,7 +321,7 @@ while open("reap").readline():
     join.wait_until_blocked();
     env.procctl(["join", &id, "--timeout", "0.1"]).output().exits(124);
     assert_sleeps_soundly(&env, join.pid());
-    std::fs::write(&gate, "now\n").unwrap();
+    reaper.reap();
     join.wait().exits(143).quiet();
     assert_ended(&env, &id, 143, -15);
 }
@@ -389,12 +368,14 @@ fn its_death_makes_the_sentinel_ready_early() {
 }
 
 #[test]
-fn the_sentinel_blocks_no_reader_that_comes_after_its_death() {
+fn a_reader_of_the_sentinel_that_comes_after_its_death_waits_for_the_end() {
     let env = TestEnv::new();
     let (worker, process) = orphaned(&env);
-    let read = r#"cat < "$(procctl get Process-1 sentinel)"; echo opened"#;
-    assert_eq!(env.bash(read).output().success(), "opened");
+    let read = r#"cat < "$(procctl get Process-1 sentinel)"; procctl get Process-1 state"#;
+    let mut reader = env.bash(read).spawn();
+    reader.wait_until_blocked();
     worker.exit(0);
+    assert_eq!(reader.wait().success(), "stopped");
     process.wait_reaped();
-    assert_eq!(env.bash(read).output().success(), "opened");
+    assert_eq!(env.bash(read).output().success(), "stopped");
 }

@@ -1,6 +1,7 @@
 //! Drives the real program as a user would: every test has its own run directory and a deadline on every wait.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod adoption;
 mod authkey;
 mod bad_input;
 mod close;

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
-use crate::harness::{Call, DEADLINE, TestEnv, eventually, installed, skipped};
+use crate::harness::{Call, DEADLINE, Running, TestEnv, eventually, installed, skipped};
 
 /// Is the running kernel that version or a later one?
 pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
@@ -107,6 +107,45 @@ impl Worker {
     }
 }
 
+/// Somebody who inherits a managed process and reaps it on command only, as the init of some containers takes its time.
+pub(crate) struct LateReaper {
+    pub(crate) running: Running,
+    gate: PathBuf,
+}
+
+impl LateReaper {
+    /// Starts one, and a managed `sleep 1000` below it, whose id is returned.
+    pub(crate) fn start(env: &TestEnv) -> (String, Self) {
+        let reaper = env.python(
+            r#"
+import ctypes, os, subprocess
+assert ctypes.CDLL(None).prctl(36, 1, 0, 0, 0) == 0  # PR_SET_CHILD_SUBREAPER
+id = subprocess.check_output(["procctl", "start", "--", "sleep", "1000"], text=True).strip()
+with open("id.new", "w") as file:
+    file.write(id)
+os.rename("id.new", "id")
+while open("reap").readline():
+    # Reap what there is.
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+"#,
+        );
+        let gate = env.path("reap");
+        nix::unistd::mkfifo(&gate, Mode::S_IRWXU).unwrap();
+        let running = reaper.spawn();
+        let id = eventually("the process is started", || fs::read_to_string(env.path("id")).ok());
+        (id, Self { running, gate })
+    }
+
+    /// Makes it reap what has ended.
+    pub(crate) fn reap(&self) {
+        fs::write(&self.gate, "now\n").unwrap();
+    }
+}
+
 /// Kills a process's monitor as `kill -9` would, and waits until it is dead.
 pub(crate) fn kill_monitor(env: &TestEnv, id: &str) {
     let monitor = Held::open(env.monitor_pid(id));
@@ -164,6 +203,12 @@ pub(crate) fn record_file(env: &TestEnv, id: &str) -> PathBuf {
         [one] => one.clone(),
         _ => panic!("the record of {id} must be one file: {found:?}"),
     }
+}
+
+/// The record of `id` as it stands in its file: no command looks at the process.
+#[track_caller]
+pub(crate) fn read_record(env: &TestEnv, id: &str) -> Value {
+    serde_json::from_slice(&fs::read(record_file(env, id)).unwrap()).unwrap()
 }
 
 /// Replaces a record, by hand, as somebody with an editor might. Its monitor must be dead, or it would write too.

@@ -1,0 +1,106 @@
+//! Waiting for the end of a process as its OS parent, and recording it.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::libc;
+use rustix::event::{PollFd, PollFlags};
+
+use crate::os::proc;
+use crate::os::process::{self, Ended, Which};
+use crate::os::signals::{Received, SignalFd};
+
+use crate::process::ending::{self, Outcome};
+use crate::process::entry::Entry;
+use crate::process::family::Creator;
+use crate::process::record::Witness;
+use crate::process::rundir::RunDir;
+use crate::process::time::Moment;
+
+/// What waits for the end of one process and records it: a monitor, or `run`.
+#[derive(Debug)]
+pub struct Supervisor<'a> {
+    /// The run directory.
+    pub run_dir: &'a RunDir,
+    /// The directory of the process.
+    pub entry: &'a Entry,
+    /// The process, a child of the caller.
+    pub pid: i32,
+    /// Tells of SIGCHLD and others, all blocked. `None` if there was no descriptor for it.
+    pub signals: Option<&'a SignalFd>,
+    /// The parent, if the process is daemonic.
+    pub parent: Option<&'a Creator>,
+}
+
+impl Supervisor<'_> {
+    /// Waits for the end, without reaping. `react` is given every signal but SIGCHLD.
+    ///
+    /// Orphans that the kernel made children of this process are reaped meanwhile.
+    pub fn wait(&self, react: &mut dyn FnMut(Received)) -> Ended {
+        let mut parent = self.parent;
+        loop {
+            if let Some(ended) = self.reap_others() {
+                return ended;
+            }
+            let (readable, parent_ended) = self.sleep(parent.map(|parent| parent.pidfd.as_fd()));
+            if parent_ended && let Some(parent) = parent.take() {
+                self.end_with_parent(parent);
+            }
+            while readable
+                && let Some(signals) = self.signals
+                && let Ok(Some(received)) = signals.next()
+            {
+                if received.signal != libc::SIGCHLD {
+                    react(received);
+                }
+            }
+        }
+    }
+
+    /// Sleeps until a signal is there or the parent has ended.
+    fn sleep(&self, parent: Option<BorrowedFd<'_>>) -> (bool, bool) {
+        let Some(signals) = self.signals else {
+            // No descriptor was to be had for signals: the only thing left to wait for is a child.
+            process::wait_for_any_child();
+            return (false, false);
+        };
+        let mut fds = Vec::with_capacity(2);
+        fds.push(PollFd::new(signals, PollFlags::IN));
+        fds.extend(parent.map(|parent| PollFd::from_borrowed_fd(parent, PollFlags::IN)));
+        // An error (EINTR) means: look again.
+        let _ = rustix::event::poll(&mut fds, None);
+        let ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        (ready(0), ready(1))
+    }
+
+    /// Reaps children that are not the process. The process's own end is returned, and it is left a zombie.
+    fn reap_others(&self) -> Option<Ended> {
+        loop {
+            match process::peek_ended(Which::Any) {
+                Ok(Some(ended)) if ended.pid == self.pid => return Some(ended),
+                Ok(Some(orphan)) => drop(process::reap(orphan.pid)),
+                Ok(None) => return None,
+                Err(_) => return process::peek_ended(Which::Pid(self.pid)).ok().flatten(),
+            }
+        }
+    }
+
+    fn end_with_parent(&self, parent: &Creator) {
+        super::note_parent_exit(self.entry, parent.process.pid);
+        process::signal_child(self.pid, libc::SIGTERM);
+        if proc::Stat::of(self.pid).is_ok_and(|stat| stat.state == 'T') {
+            process::signal_child(self.pid, libc::SIGCONT);
+        }
+    }
+
+    /// Records the end, then reaps.
+    pub fn record(&self, ended: Ended) {
+        let outcome = Outcome::Seen {
+            status: ended.status,
+            usage: Some(ended.usage),
+            at: Moment::now(),
+            witness: Witness::Monitor,
+        };
+        ending::settle_at_last(self.run_dir, self.entry, &outcome);
+        let _ = process::reap(ended.pid);
+    }
+}
