@@ -54,6 +54,8 @@ pub enum Failure {
     Setup(String, i32),
     /// The record could not be written: the whole message.
     Record(String),
+    /// Somebody killed it before it could exec.
+    Killed,
     /// No candidate is there.
     NotFound,
     /// A candidate is there and could not be executed.
@@ -74,6 +76,7 @@ impl Failure {
             }
             Self::Setup(what, e) => Error::system(what, os(e)),
             Self::Record(message) => Error::refused(message),
+            Self::Killed => Error::refused("the new process was killed before the command was executed"),
             Self::NotFound => exec(status::NOT_FOUND, io::Error::other("command not found")),
             Self::Exec(e) => exec(status::CANNOT_EXECUTE, os(e)),
             Self::Interpreter => exec(
@@ -91,9 +94,19 @@ fn number(e: &io::Error) -> i32 {
 /// In the new process: become the command. Returns only if that failed.
 ///
 /// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
-pub fn become_command(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Failure {
+/// `prepared` is set when that is done: one that vanishes before was killed, one that vanishes after may have exec'ed.
+pub fn become_command(
+    plan: &Plan,
+    entry: &Entry,
+    record: &mut Record,
+    monitor: i32,
+    prepared: &mut bool,
+) -> Failure {
     match prepare(plan, entry, record, monitor) {
-        Ok(()) => exec(plan),
+        Ok(()) => {
+            *prepared = true;
+            exec(plan)
+        }
         Err(failure) => failure,
     }
 }

@@ -94,10 +94,10 @@ impl Job<'_> {
         let monitor = process::own_pid();
         self.record.monitor = Some(Monitor { pid: monitor, adopted: false });
         self.record.state = State::Started;
-        let mut failure = None;
+        let (mut failure, mut prepared) = (None, false);
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
         let spawned = process::spawn(&mut || {
-            failure = Some(child::become_command(plan, entry, record, monitor));
+            failure = Some(child::become_command(plan, entry, record, monitor, &mut prepared));
             1
         });
         let started = match (spawned, failure) {
@@ -106,6 +106,11 @@ impl Job<'_> {
                 // It has left this memory, and ends.
                 let _ = process::reap(pid);
                 Err(failure)
+            }
+            // It was killed before it could say why.
+            (Ok(pid), None) if !prepared => {
+                let _ = process::reap(pid);
+                Err(Failure::Killed)
             }
             (Ok(pid), None) => self.commit().map(|()| pid).map_err(|e| {
                 process::end_child(pid);
