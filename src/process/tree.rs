@@ -113,6 +113,11 @@ impl Tree {
             }
             managed = live_records(run_dir)?;
         }
+        if order.ends() {
+            // Some start was under way when it was found, and came to its record before it was stopped.
+            managed = live_records(run_dir)?;
+            self.spare_monitors(&managed);
+        }
         for (entry, record) in &managed {
             let pid = record.pid.unwrap_or(0);
             if self.members.get(&pid).is_some_and(|member| member.role == Role::New) {
@@ -169,6 +174,18 @@ impl Tree {
             self.members.insert(rumour, Member { pidfd, role });
         }
         Ok(found)
+    }
+
+    /// Lets those go on, and end by themselves, that were taken for others and have turned out to be monitors. A monitor that is
+    /// held for another tree of the same command would be waited for in vain.
+    fn spare_monitors(&mut self, managed: &[(Entry, Record)]) {
+        for monitor in managed.iter().filter_map(|(_, record)| record.monitor) {
+            let member = self.members.get_mut(&monitor.pid);
+            if let Some(member) = member.filter(|member| member.role != Role::Monitor) {
+                member.role = Role::Monitor;
+                let _ = pidfd::send_signal(member.pidfd.as_fd(), libc::SIGCONT);
+            }
+        }
     }
 
     fn signal_new(&self, signal: i32) {
