@@ -63,6 +63,46 @@ repeat MINUTES='10':
     done
     echo "$round rounds, no failure"
 
+# procctl killed, and failing in five ways, at every single step
+faults *ARGS:
+    PROCCTL_TEST_ALL_FAULTS=1 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/faults" \
+        cargo test --features faults --test faults -- {{ ARGS }}
+
+# Every parser with what a fuzzer thinks of, so many seconds each. What it finds: fuzz/corpus, fuzz/artifacts
+fuzz SECONDS='60':
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cd fuzz
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    coverage='-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4'
+    for part in inline-8bit-counters pc-table trace-compares; do
+        coverage+=" -Cllvm-args=-sanitizer-coverage-$part"
+    done
+    # Stable rustc comes with all of it, and keeps the option for the sanitizer to nightly.
+    RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address $coverage -Ccodegen-units=1 --cfg fuzzing" \
+        cargo build --locked --release --target "$target"
+    mkdir -p artifacts
+    for file in fuzz_targets/*.rs; do
+        name=$(basename "$file" .rs)
+        mkdir -p "corpus/$name"
+        echo "== $name"
+        "target/$target/release/$name" "corpus/$name" "../tests/data/corpus/$name" -max_total_time={{ SECONDS }} \
+            -max_len=4096 -timeout=10 -dict=record.dict -artifact_prefix="artifacts/$name-" -print_final_stats=1 2>&1 |
+            grep -vE '^#|^"|^INFO|^Dictionary'
+    done
+
+# The unit tests, and tests of the program where memory is shared with children, under AddressSanitizer
+sanitize *TESTS='start:: run:: launch:: join:: dead_monitor:: hostile::':
+    #!/usr/bin/env bash
+    set -euo pipefail
+    target=$(rustc -vV | sed -n 's/^host: //p')
+    # Without the wrapper: a static program has no place for the sanitizer.
+    export RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address RUSTC_WORKSPACE_WRAPPER=
+    export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/sanitize"
+    cargo test --locked --lib --target "$target"
+    # What a command still holds when it ends is no leak, and looking for leaks needs SIGCHLD, which some callers ignore.
+    ASAN_OPTIONS=detect_leaks=0 cargo test --locked --test it --target "$target" -- corpus:: {{ TESTS }}
+
 # What procctl costs, as ratios to a C program that does the least
 bench *ARGS:
     #!/usr/bin/env bash

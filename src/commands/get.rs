@@ -12,7 +12,7 @@ use crate::process::family;
 use crate::process::observe::Observed;
 use crate::process::reference::Resolver;
 use crate::process::rundir::RunDir;
-use crate::process::text::{self, Text};
+use crate::process::text::Text;
 
 pub(super) fn run(session: &Session, args: &Get) -> Outcome {
     let run_dir = session.existing_run_dir()?;
@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session, args: &Get) -> Outcome {
     }
     let seen = Resolver::new(&run_dir).one(&args.reference)?;
     match args.field.as_deref() {
-        Some("authkey") => answer::line(&text::to_hex(&authkey::of(&seen.entry)?))?,
+        Some("authkey") => answer::raw(&authkey::of(&seen.entry)?.to_hex_line())?,
         None => answer::json(&answer::to_value(&seen.record)?)?,
         Some(field) => print(&field_of(&seen, field)?)?,
     }

@@ -137,7 +137,9 @@ fn say_unrecorded(run_dir: &RunDir, all: &[Waiting]) -> Result<()> {
 fn note_joined(run_dir: &RunDir, resolver: &Resolver<'_>, over: &[&Waiting]) {
     for one in over {
         let names = run_dir.names();
-        if names.shelf_of(&one.record) != Shelf::Joined && resolver.is_own(&one.record).unwrap_or(false) {
+        if names.shelf_of(&one.record).is_ok_and(|shelf| shelf != Shelf::Joined)
+            && resolver.is_own(&one.record).unwrap_or(false)
+        {
             // Its monitor may be about to move it to another shelf.
             let _ = one.entry.lock_for_writing().and_then(|_lock| names.move_to_joined(&one.record));
         }

@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session, args: &Logs) -> Outcome {
     };
     // The directory's own file, not whatever has that path now.
     let opened =
-        crate::os::fs::optional(seen.entry.dir.open_read(crate::process::entry::LOG)).map_err(Error::from)?;
+        crate::os::fs::optional(seen.entry.dir.open_file(crate::process::entry::LOG)).map_err(Error::from)?;
     let Some(mut log) = opened.map(File::from) else {
         // Not started: nothing was written.
         return Ok(0);
@@ -39,7 +39,10 @@ pub(super) fn run(session: &Session, args: &Logs) -> Outcome {
         let ended = follower.as_mut().is_none_or(Follower::has_ended);
         let mut buffer = vec![0; 64 * 1024];
         loop {
-            let length = log.read(&mut buffer).map_err(failed)?;
+            let length = match log.read(&mut buffer) {
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                other => other.map_err(failed)?,
+            };
             if length == 0 {
                 break;
             }

@@ -3,6 +3,7 @@
 use super::launch::{self, Ground};
 use super::{Outcome, Session, answer, exit, report};
 use crate::cli::Run;
+use crate::os::process;
 use crate::process::error::Result;
 use crate::process::launch as domain;
 use crate::process::ledger::Ledger;
@@ -17,7 +18,7 @@ pub(super) fn run(session: &Session, args: &Run) -> Outcome {
     launch::check_command(session, "run", &args.stray, &args.command)?;
     let request = launch::request(&args.launch, &args.command, Ground::Fore)?;
     let run_dir = session.make_run_dir()?;
-    let record = domain::run(&run_dir, &request)?;
+    let record = domain::run(&run_dir, request)?;
     if let Err(e) = end_family(&run_dir, &record) {
         report::error(&e.into());
     }
@@ -45,6 +46,8 @@ fn end_family(run_dir: &RunDir, record: &Record) -> Result<()> {
             report::error(&e.into());
         }
     }
+    // Orphans become children of `run`; a child without a monitor does, too, and its code is told when it has been reaped.
+    process::let_kernel_reap();
     let entries = live.into_iter().map(|child| child.entry).collect();
     wait::for_all(run_dir, entries, Deadline::NEVER)?;
     Ok(())

@@ -50,7 +50,11 @@ fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outc
     for seen in found {
         match signal_one(&run_dir, &seen, order, after.tree) {
             Ok((Delivered::Sent, tree)) => {
-                signalled.push(seen.entry);
+                let refused = tree.as_ref().map(Tree::refused).unwrap_or_default();
+                // What was not signalled is not waited for.
+                if !seen.record.pid.is_some_and(|pid| refused.contains(&pid)) {
+                    signalled.push(seen.entry);
+                }
                 trees.extend(tree);
             }
             Ok((Delivered::HadEnded, _)) => {}
@@ -60,10 +64,13 @@ fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outc
     let kill_at = after.patience.map(Deadline::after);
     if after.wait || (after.tree && order.ends()) {
         let waited = wait_for_trees(&run_dir, &mut trees, order, kill_at)
-            .and_then(|()| wait_for(&run_dir, signalled, kill_at));
+            .and_then(|()| wait_for(&run_dir, signalled, kill_at, &mut failures));
         if let Err(e) = waited {
             failures.add(e);
         }
+    }
+    for pid in trees.iter().flat_map(Tree::refused) {
+        failures.add(signal::cannot_signal(&format!("process {pid} of the tree"), &denied()));
     }
     Ok(failures.status())
 }
@@ -131,18 +138,33 @@ fn wait_for(
     run_dir: &RunDir,
     entries: Vec<crate::process::entry::Entry>,
     kill_at: Option<Deadline>,
+    failures: &mut Failures,
 ) -> Result<()> {
     let (all, in_time) = wait::for_all(run_dir, entries, kill_at.unwrap_or(Deadline::NEVER))?;
     if in_time {
         return Ok(());
     }
     let left: Vec<_> = all.into_iter().filter(|one| !one.is_over()).map(|one| one.entry).collect();
-    for entry in &left {
-        if let Some(seen) = observe::by_id(run_dir, &entry.id)? {
-            signal::send(&seen, Order::KILL)?;
+    let mut killed = Vec::with_capacity(left.len());
+    for entry in left {
+        match kill_one(run_dir, &entry) {
+            Ok(()) => killed.push(entry),
+            // It may be another user's by now. The others are killed all the same.
+            Err(e) => failures.add(e),
         }
     }
-    wait::for_all(run_dir, left, Deadline::NEVER)?;
+    wait::for_all(run_dir, killed, Deadline::NEVER)?;
+    Ok(())
+}
+
+fn denied() -> std::io::Error {
+    std::io::Error::from_raw_os_error(nix::libc::EPERM)
+}
+
+fn kill_one(run_dir: &RunDir, entry: &crate::process::entry::Entry) -> Result<()> {
+    if let Some(seen) = observe::by_id(run_dir, &entry.id)? {
+        signal::send(&seen, Order::KILL)?;
+    }
     Ok(())
 }
 

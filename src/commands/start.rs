@@ -19,7 +19,7 @@ pub(super) fn run(session: &Session, args: &Start) -> Outcome {
         }
         (true, false) => {
             let request = launch::request(&args.launch, &args.command, Ground::Back)?;
-            let record = domain::start(&session.make_run_dir()?, &request)?;
+            let record = domain::start(&session.make_run_dir()?, request)?;
             launch::print(&record, args.launch.json)?;
             Ok(0)
         }

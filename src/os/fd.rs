@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
-use rustix::io::FdFlags;
+use rustix::io::{Errno, FdFlags, retry_on_intr};
+
+use super::fault::deed;
 
 /// Borrows a descriptor by its number.
 fn borrow(fd: RawFd) -> BorrowedFd<'static> {
@@ -34,14 +36,28 @@ pub fn open_standard_streams() -> io::Result<()> {
 /// /dev/null for reading and writing; not passed through an exec.
 pub fn dev_null() -> io::Result<OwnedFd> {
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
-    Ok(rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?)
+    let open = || rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty());
+    Ok(deed("open", "/dev/null", || retry_on_intr(open))?)
 }
 
 /// Puts a copy of `from` in the place of the descriptor `to`; the copy goes through an exec.
 pub fn put(from: RawFd, to: RawFd) -> io::Result<()> {
-    // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
-    let done = unsafe { libc::dup2(from, to) };
-    if done == to { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let dup2 = || {
+        // SAFETY: dup2(2) of two plain numbers; what was open as `to` is one of the standard streams, which nothing owns.
+        let done = unsafe { libc::dup2(from, to) };
+        if done == to {
+            Ok(())
+        } else {
+            Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO))
+        }
+    };
+    Ok(deed("dup2", "", || retry_on_intr(dup2))?)
+}
+
+/// Closes a standard stream, which nothing owns.
+pub fn close(stream: RawFd) {
+    // SAFETY: close(2) of a plain number, which nobody uses afterwards.
+    unsafe { libc::close(stream) };
 }
 
 /// Lets a descriptor through an exec.
@@ -62,7 +78,7 @@ fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> io::Result<()>
 
 /// Keeps every descriptor above 2 from going through an exec (close_range(2), Linux 5.11; else one by one).
 pub fn keep_all_from_exec() -> io::Result<()> {
-    if close_range(3, RawFd::MAX, CLOSE_RANGE_CLOEXEC).is_ok() {
+    if deed("close_range", "", || close_range(3, RawFd::MAX, CLOSE_RANGE_CLOEXEC)).is_ok() {
         return Ok(());
     }
     for fd in all()? {
@@ -88,7 +104,7 @@ pub fn close_all_but(kept: &mut [RawFd]) -> io::Result<()> {
 }
 
 fn close_between(first: RawFd, last: RawFd) -> io::Result<()> {
-    if close_range(first, last, 0).is_ok() {
+    if deed("close_range", "", || close_range(first, last, 0)).is_ok() {
         return Ok(());
     }
     for fd in all()? {

@@ -1,7 +1,8 @@
 //! Files relative to an open directory.
 //!
-//! Every access goes through a [`Dir`], an open descriptor: a directory that is renamed, or replaced by a symlink,
-//! between two steps cannot lead a later step elsewhere. Errors carry what was tried and the path.
+//! Every access goes through a [`Dir`], an open descriptor, and follows no symlink below it, at no step of the way: a
+//! directory that is renamed, or replaced by a symlink, cannot lead elsewhere. What was put in the place of a file is not
+//! written to. Errors carry what was tried and the path.
 
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
@@ -9,10 +10,15 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat};
+use super::fault::file_deed;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
+// On network and user-space file systems any of these calls can be interrupted by a signal.
+use rustix::io::{Errno, retry_on_intr};
 
 /// What went wrong with a file: the deed, the path, the kernel's reason.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +85,8 @@ impl Dir {
     /// Opens a directory by path; a symlink at its end is followed.
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(CWD, path, flags, Mode::empty())
-            .map_err(|e| FileError::new("open", path, e))?;
+        let open = || retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()));
+        let fd = file_deed("open", path, open).map_err(|e| FileError::new("open", path, e))?;
         Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: path.to_owned() })
     }
 
@@ -111,12 +117,12 @@ impl Dir {
 
     /// Metadata of the directory itself.
     pub fn metadata(&self) -> Result<Stat> {
-        let itself = if self.below.as_os_str().is_empty() {
-            rustix::fs::fstat(&self.fd)
-        } else {
-            rustix::fs::statat(&self.fd, &self.below, AtFlags::SYMLINK_NOFOLLOW)
-        };
-        itself.map_err(|e| FileError::new("look at", &self.path, e))
+        if !self.below.as_os_str().is_empty() {
+            return self.act("look at", Path::new(""), |folder, name| {
+                rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+            });
+        }
+        retry_on_intr(|| rustix::fs::fstat(&self.fd)).map_err(|e| FileError::new("look at", &self.path, e))
     }
 
     fn error(&self, what: &'static str, name: &Path, source: impl Into<io::Error>) -> FileError {
@@ -126,8 +132,20 @@ impl Dir {
     fn openat(&self, name: &Path, flags: OFlags) -> Result<OwnedFd> {
         let what = if flags.contains(OFlags::CREATE) { "create" } else { "open" };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        rustix::fs::openat(&self.fd, &*self.at(name), flags, PRIVATE_FILE)
+        file_deed(what, name, || open_below(self.fd.as_fd(), &self.at(name), flags))
             .map_err(|e| self.error(what, name, e))
+    }
+
+    /// Does something to `name`, in the open directory that it is in.
+    fn act<T>(
+        &self,
+        what: &'static str,
+        name: &Path,
+        deed: impl Fn(BorrowedFd<'_>, &Path) -> rustix::io::Result<T>,
+    ) -> Result<T> {
+        let in_place =
+            |place: Place<'_>| file_deed(what, name, || retry_on_intr(|| deed(place.folder(), &place.name)));
+        Place::of(self, name).and_then(in_place).map_err(|e| self.error(what, name, e))
     }
 
     /// Reads a whole file of at most `limit` bytes; a longer one is an error.
@@ -136,7 +154,7 @@ impl Dir {
         // O_NONBLOCK: something planted there that is no regular file (a FIFO) must not make us wait.
         let fd = self.openat(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let mut bytes = Vec::with_capacity(2048);
-        let read = File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes);
+        let read = file_deed("read", name, || File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes));
         read.map_err(|e| self.error("read", name, e))?;
         if bytes.len() > limit {
             return Err(self.error("read", name, io::Error::new(io::ErrorKind::FileTooLarge, "too large")));
@@ -146,12 +164,25 @@ impl Dir {
 
     /// Writes a file that must not exist yet, mode 0600. Half-written, it is removed again.
     pub fn write_new(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-        self.write(name.as_ref(), bytes, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY)
+        let name = name.as_ref();
+        let mut file = File::from(self.openat(name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY)?);
+        file_deed("write", name, || file.write_all(bytes)).map_err(|e| {
+            let _ = self.unlink(name);
+            self.error("write", name, e)
+        })
     }
 
-    /// Writes a file, mode 0600, over what there was. Half-written, it is removed again.
+    /// Writes a file, mode 0600, in the place of what there was. Half-written, it is removed again.
     pub fn overwrite(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
-        self.write(name.as_ref(), bytes, OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY)
+        let name = name.as_ref();
+        match self.write_new(name, bytes) {
+            // A leftover, or something planted: a FIFO would keep us waiting, another file would be spoilt.
+            Err(e) if e.is_already_there() => {
+                optional(self.unlink(name))?;
+                self.write_new(name, bytes)
+            }
+            other => other,
+        }
     }
 
     /// Puts a file in the place of whatever has that name: written beside it as `temp`, then renamed over it.
@@ -161,25 +192,43 @@ impl Dir {
         self.rename(temp, name).inspect_err(|_| drop(self.unlink(temp)))
     }
 
-    fn write(&self, name: &Path, bytes: &[u8], flags: OFlags) -> Result<()> {
-        let mut file = File::from(self.openat(name, flags)?);
-        file.write_all(bytes).map_err(|e| {
-            let _ = self.unlink(name);
-            self.error("write", name, e)
-        })
-    }
-
     /// Adds bytes to the end of a file, made when it is not there, in one write.
     pub fn append(&self, name: impl AsRef<Path>, bytes: &[u8]) -> Result<()> {
         let name = name.as_ref();
-        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
-        let mut file = File::from(self.openat(name, flags)?);
-        file.write_all(bytes).map_err(|e| self.error("write", name, e))
+        let mut file = File::from(self.open_append(name)?);
+        file_deed("write", name, || file.write_all(bytes)).map_err(|e| self.error("write", name, e))
     }
 
     /// Opens a file for appending, made when it is not there, mode 0600.
     pub fn open_append(&self, name: impl AsRef<Path>) -> Result<OwnedFd> {
-        self.openat(name.as_ref(), OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY)
+        let name = name.as_ref();
+        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::WRONLY;
+        match self.openat(name, flags | OFlags::EXCL) {
+            Err(e) if e.is_already_there() => {}
+            other => return other,
+        }
+        // What is there may have been planted: a FIFO must not make us wait.
+        let fd = self.openat(name, flags | OFlags::NONBLOCK)?;
+        self.check_is_file(name, &fd)?;
+        // Whoever gets the descriptor expects it to block.
+        rustix::fs::fcntl_setfl(&fd, OFlags::APPEND).map_err(|e| self.error("open", name, e))?;
+        Ok(fd)
+    }
+
+    fn check_is_file(&self, name: &Path, fd: &OwnedFd) -> Result<()> {
+        let is = retry_on_intr(|| rustix::fs::fstat(fd)).map_err(|e| self.error("open", name, e))?;
+        if FileType::from_raw_mode(is.st_mode) == FileType::RegularFile {
+            return Ok(());
+        }
+        Err(self.error("open", name, io::Error::other("not a regular file")))
+    }
+
+    /// Opens a file for reading: one that ends, no device.
+    pub fn open_file(&self, name: impl AsRef<Path>) -> Result<OwnedFd> {
+        let name = name.as_ref();
+        let fd = self.open_read(name)?;
+        self.check_is_file(name, &fd)?;
+        Ok(fd)
     }
 
     /// Opens a file for reading and writing, made when it is not there, mode 0600.
@@ -199,15 +248,14 @@ impl Dir {
 
     /// Makes a FIFO, mode 0600.
     pub fn mkfifo(&self, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
-        rustix::fs::mknodat(&self.fd, &*self.at(name), FileType::Fifo, PRIVATE_FILE, 0)
-            .map_err(|e| self.error("create", name, e))
+        self.act("create", name.as_ref(), |folder, name| {
+            rustix::fs::mknodat(folder, name, FileType::Fifo, PRIVATE_FILE, 0)
+        })
     }
 
     /// Makes a directory, mode 0700.
     pub fn mkdir(&self, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
-        rustix::fs::mkdirat(&self.fd, &*self.at(name), PRIVATE_DIR).map_err(|e| self.error("create", name, e))
+        self.act("create", name.as_ref(), |folder, name| rustix::fs::mkdirat(folder, name, PRIVATE_DIR))
     }
 
     /// Makes a directory and those above it, below this one; one that is there already is fine.
@@ -228,44 +276,42 @@ impl Dir {
 
     /// Makes a symlink `name` that says `target`.
     pub fn symlink(&self, name: impl AsRef<Path>, target: &str) -> Result<()> {
-        let name = name.as_ref();
-        rustix::fs::symlinkat(target, &self.fd, &*self.at(name)).map_err(|e| self.error("create", name, e))
+        self.act("create", name.as_ref(), |folder, name| rustix::fs::symlinkat(target, folder, name))
     }
 
     /// What the symlink `name` says.
     pub fn readlink(&self, name: impl AsRef<Path>) -> Result<OsString> {
-        let name = name.as_ref();
-        let target = rustix::fs::readlinkat(&self.fd, &*self.at(name), Vec::new())
-            .map_err(|e| self.error("read", name, e))?;
+        let read = |folder: BorrowedFd<'_>, name: &Path| rustix::fs::readlinkat(folder, name, Vec::new());
+        let target = self.act("read", name.as_ref(), read)?;
         Ok(OsStr::from_bytes(target.as_bytes()).to_owned())
     }
 
     /// Makes `name` in `to` a second name of the file `old` here.
     pub fn link(&self, old: impl AsRef<Path>, to: &Dir, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
-        rustix::fs::linkat(&self.fd, &*self.at(old.as_ref()), &to.fd, &*to.at(name), AtFlags::empty())
-            .map_err(|e| to.error("create", name, e))
+        let old = old.as_ref();
+        let from = Place::of(self, old).map_err(|e| self.error("open", old, e))?;
+        to.act("create", name.as_ref(), |folder, name| {
+            rustix::fs::linkat(from.folder(), &*from.name, folder, name, AtFlags::empty())
+        })
     }
 
     /// Renames within this directory's reach, replacing what has the new name.
     pub fn rename(&self, old: impl AsRef<Path>, new: impl AsRef<Path>) -> Result<()> {
         let (old, new) = (old.as_ref(), new.as_ref());
-        rustix::fs::renameat(&self.fd, &*self.at(old), &self.fd, &*self.at(new))
-            .map_err(|e| self.error("rename", old, e))
+        let to = Place::of(self, new).map_err(|e| self.error("rename", old, e))?;
+        self.act("rename", old, |folder, old| rustix::fs::renameat(folder, old, to.folder(), &*to.name))
     }
 
     /// Removes a file.
     pub fn unlink(&self, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
-        rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::empty())
-            .map_err(|e| self.error("remove", name, e))
+        self.act("remove", name.as_ref(), |folder, name| rustix::fs::unlinkat(folder, name, AtFlags::empty()))
     }
 
     /// Removes an empty directory.
     pub fn rmdir(&self, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
-        rustix::fs::unlinkat(&self.fd, &*self.at(name), AtFlags::REMOVEDIR)
-            .map_err(|e| self.error("remove", name, e))
+        self.act("remove", name.as_ref(), |folder, name| {
+            rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
+        })
     }
 
     /// Removes a directory whose entries are plain files, and those files.
@@ -287,23 +333,23 @@ impl Dir {
 
     /// Metadata of `name`, not following a symlink.
     pub fn stat(&self, name: impl AsRef<Path>) -> Result<Stat> {
-        let name = name.as_ref();
-        rustix::fs::statat(&self.fd, &*self.at(name), AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| self.error("look at", name, e))
+        self.act("look at", name.as_ref(), |folder, name| {
+            rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
+        })
     }
 
-    /// Whether there is anything of that name.
-    pub fn has(&self, name: impl AsRef<Path>) -> bool {
-        self.stat(name).is_ok()
+    /// Whether there is anything of that name. An error is not "no": that could make somebody clear away what is there.
+    pub fn has(&self, name: impl AsRef<Path>) -> Result<bool> {
+        Ok(optional(self.stat(name))?.is_some())
     }
 
     /// Sets the modification time of `name` to now.
     pub fn touch(&self, name: impl AsRef<Path>) -> Result<()> {
-        let name = name.as_ref();
         let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
         let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
-        rustix::fs::utimensat(&self.fd, &*self.at(name), &times, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|e| self.error("touch", name, e))
+        self.act("touch", name.as_ref(), |folder, name| {
+            rustix::fs::utimensat(folder, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+        })
     }
 
     /// The names in it, without `.` and `..`, in no order.
@@ -318,15 +364,18 @@ impl Dir {
 
     /// The first name that is wanted; the rest is not read.
     pub fn find(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> Result<Option<OsString>> {
-        let failed = |e: rustix::io::Errno| FileError::new("list", &self.path, e);
+        let failed = |e: Errno| FileError::new("list", &self.path, e);
         // A descriptor of its own: the position in a directory belongs to the open file, and this one is kept.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd =
-            rustix::fs::openat(&self.fd, &*self.at(Path::new(".")), flags, Mode::empty()).map_err(failed)?;
+        let open = || open_below(self.fd.as_fd(), &self.at(Path::new(".")), flags);
+        let fd = file_deed("list", &self.below, open).map_err(failed)?;
         let mut buffer = Vec::with_capacity(32 * 1024);
         let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
-            let entry = entry.map_err(failed)?;
+            let entry = match entry {
+                Err(Errno::INTR) => continue,
+                other => other.map_err(failed)?,
+            };
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." && wanted(OsStr::from_bytes(name)) {
                 return Ok(Some(OsStr::from_bytes(name).to_owned()));
@@ -334,6 +383,76 @@ impl Dir {
         }
         Ok(None)
     }
+}
+
+/// A name in an open directory: what the system calls that take no path of several steps safely are given.
+struct Place<'a> {
+    dir: &'a Dir,
+    below: Option<OwnedFd>,
+    name: Cow<'a, Path>,
+}
+
+impl<'a> Place<'a> {
+    fn of(dir: &'a Dir, name: &'a Path) -> rustix::io::Result<Self> {
+        let path = if name.as_os_str().is_empty() { Cow::from(&dir.below) } else { dir.at(name) };
+        match (path.parent(), path.file_name()) {
+            (Some(folder), Some(name)) if !folder.as_os_str().is_empty() => {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let below = Some(file_deed("open", folder, || open_below(dir.fd.as_fd(), folder, flags))?);
+                Ok(Self { dir, below, name: PathBuf::from(name).into() })
+            }
+            _ => Ok(Self { dir, below: None, name: path }),
+        }
+    }
+
+    fn folder(&self) -> BorrowedFd<'_> {
+        self.below.as_ref().map_or_else(|| self.dir.fd.as_fd(), AsFd::as_fd)
+    }
+}
+
+/// Opens what is below an open directory. No symlink is followed, and `..` does not lead out.
+fn open_below(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    static IN_ONE_STEP: AtomicBool = AtomicBool::new(true);
+    let mode = |flags: OFlags| if flags.contains(OFlags::CREATE) { PRIVATE_FILE } else { Mode::empty() };
+    if IN_ONE_STEP.load(Ordering::Relaxed) {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        match retry_on_intr(|| rustix::fs::openat2(dir, path, flags, mode(flags), resolve)) {
+            // Before Linux 5.6; some containers' filters of system calls say EPERM instead.
+            Err(Errno::NOSYS) => IN_ONE_STEP.store(false, Ordering::Relaxed),
+            Err(Errno::PERM) => {}
+            done => return done,
+        }
+    }
+    let mut folder: Option<OwnedFd> = None;
+    let mut parts = path.components().peekable();
+    while let Some(part) = parts.next() {
+        if part == Component::ParentDir {
+            return Err(Errno::XDEV);
+        }
+        let flags = match parts.peek() {
+            Some(_) => OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            None => flags,
+        };
+        let here = folder.as_ref().map_or(dir, AsFd::as_fd);
+        let open = || rustix::fs::openat(here, part.as_os_str(), flags | OFlags::NOFOLLOW, mode(flags));
+        folder = Some(retry_on_intr(open)?);
+    }
+    folder.ok_or(Errno::NOENT)
+}
+
+/// Whether a symlink at the end of a path is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// What it leads to is meant.
+    Yes,
+    /// It is meant itself.
+    No,
+}
+
+/// Metadata of what is at a path.
+pub fn stat_of(path: &Path, follow: Follow) -> Result<Stat> {
+    let flags = if follow == Follow::Yes { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+    retry_on_intr(|| rustix::fs::statat(CWD, path, flags)).map_err(|e| FileError::new("look at", path, e))
 }
 
 /// Whether an open descriptor is of a FIFO.

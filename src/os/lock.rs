@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::fault::{deed, moment};
+
 fn byte(kind: libc::c_int, at: u8) -> libc::flock {
     libc::flock {
         l_type: libc::c_short::try_from(kind).unwrap_or_default(),
@@ -21,35 +23,49 @@ fn byte(kind: libc::c_int, at: u8) -> libc::flock {
     }
 }
 
-/// Takes the lock if nobody has it. The descriptor must be open for writing.
-pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
-    match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_WRLCK, at))) {
-        Ok(_) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Takes the lock, waiting for it. The descriptor must be open for writing.
-pub fn lock(fd: impl AsFd, at: u8) -> io::Result<()> {
+/// Sets the lock to that kind. Some file systems ask a server about locks, which can be interrupted.
+fn set(fd: impl AsFd, kind: libc::c_int, at: u8, wait: bool) -> nix::Result<()> {
+    let lock = byte(kind, at);
     loop {
-        match fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLKW(&byte(libc::F_WRLCK, at))) {
-            Ok(_) => return Ok(()),
+        let command = if wait { FcntlArg::F_OFD_SETLKW(&lock) } else { FcntlArg::F_OFD_SETLK(&lock) };
+        match fcntl(fd.as_fd(), command) {
             Err(Errno::EINTR) => {}
-            Err(e) => return Err(e.into()),
+            done => return done.map(drop),
         }
     }
 }
 
+/// Takes the lock if nobody has it. The descriptor must be open for writing.
+pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
+    deed("try_lock", "", || match set(fd, libc::F_WRLCK, at, false) {
+        Ok(()) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(e) => Err(e.into()),
+    })
+}
+
+/// Takes the lock, waiting for it. The descriptor must be open for writing.
+pub fn lock(fd: impl AsFd, at: u8) -> io::Result<()> {
+    deed("lock", "", || Ok(set(fd, libc::F_WRLCK, at, true)?))
+}
+
 /// Gives it back, for every copy of the descriptor.
 pub fn unlock(fd: impl AsFd, at: u8) -> io::Result<()> {
-    fcntl(fd.as_fd(), FcntlArg::F_OFD_SETLK(&byte(libc::F_UNLCK, at)))?;
-    Ok(())
+    moment("unlock");
+    Ok(set(fd, libc::F_UNLCK, at, false)?)
 }
 
 /// Whether somebody else holds it.
 pub fn is_locked(fd: impl AsFd, at: u8) -> io::Result<bool> {
     let mut probe = byte(libc::F_WRLCK, at);
-    fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe))?;
+    let mut look = || {
+        while let Err(e) = fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe)) {
+            if e != Errno::EINTR {
+                return Err(io::Error::from(e));
+            }
+        }
+        Ok(())
+    };
+    deed("is_locked", "", &mut look)?;
     Ok(i32::from(probe.l_type) != libc::F_UNLCK)
 }

@@ -6,12 +6,14 @@
 #![expect(unsafe_code, reason = "system calls that no library wraps; nowhere else")]
 
 pub mod arguments;
+pub mod fault;
 pub mod fd;
 pub mod fs;
 pub mod lock;
 pub mod pidfd;
 pub mod proc;
 pub mod process;
+pub mod secret;
 pub mod signals;
 pub mod system;
 pub mod title;

@@ -6,42 +6,49 @@ use std::sync::OnceLock;
 
 use nix::libc;
 use rustix::event::{PollFd, PollFlags};
+use rustix::io::retry_on_intr;
 use rustix::process::{Pid, PidfdFlags};
+
+use super::fault::deed;
 
 /// Opens the pidfd of a process, alive or a zombie. `ESRCH` when there is none.
 pub fn open(pid: i32) -> io::Result<OwnedFd> {
     // A negative number would mean something else to the library.
     let pid = Pid::from_raw(pid.max(0)).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?)
+    deed("pidfd_open", "", || Ok(rustix::process::pidfd_open(pid, PidfdFlags::empty())?))
 }
 
 /// Magic number of pidfs (statfs(2); include/uapi/linux/magic.h), where every pidfd has an inode of its own (Linux 6.9).
 const PIDFS_MAGIC: rustix::fs::FsWord = 0x5049_4446;
 
-/// The inode number, unique for one boot, of the process behind a pidfd; `None` where the kernel has no pidfs.
-pub fn inode(pidfd: impl AsFd) -> Option<u64> {
+/// The inode number, unique for one boot, of the process behind a pidfd; `None` where the kernel has no pidfs. An error is
+/// not "none": a process would be taken for another one.
+pub fn inode(pidfd: impl AsFd) -> io::Result<Option<u64>> {
     static PIDFS: OnceLock<bool> = OnceLock::new();
-    let pidfs =
-        *PIDFS.get_or_init(|| rustix::fs::fstatfs(pidfd.as_fd()).is_ok_and(|fs| fs.f_type == PIDFS_MAGIC));
-    if !pidfs {
-        return None;
-    }
-    rustix::fs::fstat(pidfd).ok().map(|stat| stat.st_ino)
+    let is_pidfs = if let Some(&known) = PIDFS.get() {
+        known
+    } else {
+        let found = retry_on_intr(|| rustix::fs::fstatfs(pidfd.as_fd()))?.f_type == PIDFS_MAGIC;
+        *PIDFS.get_or_init(|| found)
+    };
+    Ok(if is_pidfs { Some(retry_on_intr(|| rustix::fs::fstat(&pidfd))?.st_ino) } else { None })
 }
 
 /// Sends a signal; number 0 only checks. `ESRCH` when the process has been reaped.
 pub fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    // SAFETY: pidfd_send_signal(2) takes an open descriptor, a number, a null siginfo and no flags; it reads no memory.
-    let sent = unsafe {
-        libc::syscall(
-            libc::SYS_pidfd_send_signal,
-            pidfd.as_raw_fd(),
-            signal,
-            std::ptr::null::<libc::siginfo_t>(),
-            0u32,
-        )
-    };
-    if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    deed("pidfd_send_signal", "", || {
+        // SAFETY: pidfd_send_signal(2) takes an open descriptor, a number, a null siginfo and no flags; it reads no memory.
+        let sent = unsafe {
+            libc::syscall(
+                libc::SYS_pidfd_send_signal,
+                pidfd.as_raw_fd(),
+                signal,
+                std::ptr::null::<libc::siginfo_t>(),
+                0u32,
+            )
+        };
+        if sent == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    })
 }
 
 /// How far the process behind a pidfd has got.
@@ -58,7 +65,8 @@ pub enum Stage {
 /// What can be seen at once. A kernel that does not tell the reaping (`POLLHUP`, Linux 6.9) says `Zombie` for both.
 pub fn stage(pidfd: BorrowedFd<'_>) -> io::Result<Stage> {
     let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
-    rustix::event::poll(&mut fds, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    retry_on_intr(|| rustix::event::poll(&mut fds, Some(&at_once)))?;
     let seen = fds[0].revents();
     Ok(if seen.contains(PollFlags::HUP) {
         Stage::Reaped

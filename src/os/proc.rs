@@ -4,8 +4,11 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
 
 use super::process::Usage;
+
+use rustix::io::retry_on_intr;
 
 /// The fields of /proc/PID/stat that we use (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +41,11 @@ impl Stat {
     }
 
     fn read(path: &str) -> io::Result<Self> {
-        let fd = rustix::fs::open(
-            path,
-            rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC,
-            rustix::fs::Mode::empty(),
-        )?;
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::open(path, flags, rustix::fs::Mode::empty()))?;
         // The kernel hands out the whole line at the first read; it is some 300 bytes long.
         let mut line = [0u8; 1024];
-        let length = rustix::io::read(fd, &mut line[..])?;
+        let length = retry_on_intr(|| rustix::io::read(&fd, &mut line[..]))?;
         Self::parse(&line[..length])
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
     }
@@ -137,11 +137,36 @@ pub fn arguments(pid: i32) -> io::Result<Vec<Vec<u8>>> {
     Ok(bytes.split(|&b| b == 0).map(<[u8]>::to_vec).collect())
 }
 
+/// Whether the kernel lists the children of a process (`CONFIG_PROC_CHILDREN`).
+pub fn tells_children() -> bool {
+    static TELLS: OnceLock<bool> = OnceLock::new();
+    *TELLS.get_or_init(|| std::fs::exists("/proc/thread-self/children").unwrap_or(false))
+}
+
+/// The children of a process, zombies included, in the order in which they became its own. None of one that is gone.
+///
+/// The list of one thread is exact if all that it shows still are its children afterwards (fs/proc/array.c).
+pub fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let of_thread = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children")).ok();
+    let lists: Vec<String> = threads.flatten().filter_map(of_thread).collect();
+    lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+}
+
 /// Every process that can be seen, as it was at some moment of the call.
 pub fn all() -> io::Result<Vec<Stat>> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let name = entry?.file_name();
+    let open = || loop {
+        match std::fs::read_dir("/proc") {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    };
+    for entry in open()? {
+        let name = match entry {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?.file_name(),
+        };
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // One that went away meanwhile is not there.
         if let Ok(stat) = Stat::of(pid) {

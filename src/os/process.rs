@@ -6,6 +6,8 @@ use std::mem::MaybeUninit;
 
 use nix::libc;
 
+use super::fault::{self, deed, moment};
+
 /// Which side of a fork this is.
 #[derive(Debug)]
 pub enum Fork {
@@ -18,7 +20,8 @@ pub enum Fork {
 /// fork(2). The process must have one thread only.
 pub fn fork() -> io::Result<Fork> {
     // SAFETY: procctl never makes a thread, so no lock can be held by one that is missing in the child.
-    match unsafe { nix::unistd::fork() }? {
+    let fork = || unsafe { nix::unistd::fork() }.map_err(io::Error::from);
+    match deed("fork", "", fork)? {
         nix::unistd::ForkResult::Parent { child } => Ok(Fork::Parent(child.as_raw())),
         nix::unistd::ForkResult::Child => Ok(Fork::Child),
     }
@@ -44,6 +47,7 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
     extern "C" fn enter(argument: *mut libc::c_void) -> libc::c_int {
         // SAFETY: `argument` is the pointer made below; the caller is suspended while the child uses what it points to.
         let child = unsafe { &mut *argument.cast::<&mut dyn FnMut() -> i32>() };
+        fault::play("child");
         child()
     }
 
@@ -53,8 +57,13 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
     // SAFETY: the stack is fresh and unmapped only after the child has left this memory (CLONE_VFORK); `argument` lives as
     // long; one thread and blocked signals (see above) mean that nothing else runs in this memory meanwhile.
-    let pid = unsafe { libc::clone(enter, stack.top(), flags, argument) };
-    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+    let clone = || unsafe { libc::clone(enter, stack.top(), flags, argument) };
+    deed("spawn", "", || {
+        let role = fault::play("");
+        let pid = clone();
+        fault::play(role);
+        if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
+    })
 }
 
 /// Memory for a child's stack, with a guard page below.
@@ -92,9 +101,14 @@ impl Drop for Stack {
 
 /// Replaces the program (execve(2)). Returns only when that failed.
 pub fn exec(path: &CStr, arguments: &PointerList, environment: &PointerList) -> io::Error {
-    // SAFETY: both lists are null-terminated arrays of C strings that they own (see PointerList).
-    unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
-    io::Error::last_os_error()
+    let exec = || {
+        // SAFETY: both lists are null-terminated arrays of C strings that they own (see PointerList).
+        unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+        Err(io::Error::last_os_error())
+    };
+    match deed::<std::convert::Infallible, _>("exec", "", exec) {
+        Err(e) => e,
+    }
 }
 
 /// A null-terminated array of C strings, as execve(2) takes it.
@@ -114,8 +128,7 @@ impl PointerList {
 
 /// Makes the caller leader of a new session (setsid(2)).
 pub fn new_session() -> io::Result<()> {
-    rustix::process::setsid()?;
-    Ok(())
+    deed("setsid", "", || rustix::process::setsid().map(drop).map_err(io::Error::from))
 }
 
 /// Asks the kernel to make this process the new parent of its orphaned descendants (`PR_SET_CHILD_SUBREAPER`).
@@ -128,9 +141,11 @@ pub fn become_subreaper() -> io::Result<()> {
 /// Asks the kernel to send this process a signal when its OS parent ends (`PR_SET_PDEATHSIG`); kept through an exec
 /// unless the program is set-user-ID or has capabilities.
 pub fn die_with_os_parent(signal: i32) -> io::Result<()> {
-    // SAFETY: prctl(2) with plain numbers.
-    let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    deed("pdeathsig", "", || {
+        // SAFETY: prctl(2) with plain numbers.
+        let done = unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    })
 }
 
 /// Whether the calling process leads its session.
@@ -219,11 +234,19 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
         Which::Any => (libc::P_ALL, 0),
     };
     let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
-    // SAFETY: both buffers are valid for writes of their types for the duration of the call.
-    let done =
-        unsafe { libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr()) };
-    if done < 0 {
-        return Err(io::Error::last_os_error());
+    moment("peek");
+    loop {
+        // SAFETY: both buffers are valid for writes of their types for the duration of the call.
+        let done = unsafe {
+            libc::syscall(libc::SYS_waitid, kind, id, info.as_mut_ptr(), flags, usage.as_mut_ptr())
+        };
+        if done >= 0 {
+            break;
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
     // SAFETY: zeroed is a valid siginfo_t, and the kernel fills what there is.
     let info = unsafe { info.assume_init() };
@@ -245,7 +268,15 @@ pub fn peek_ended(which: Which) -> io::Result<Option<Ended>> {
 
 /// Reaps a child that has ended, or is about to: its pid is free from now on.
 pub fn reap(pid: i32) -> io::Result<()> {
-    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None)?;
+    moment("reap");
+    loop {
+        match nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(pid), None) {
+            Ok(_) => break,
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    moment("reaped");
     Ok(())
 }
 
@@ -253,6 +284,11 @@ pub fn reap(pid: i32) -> io::Result<()> {
 pub fn signal_child(pid: i32, signal: i32) {
     // SAFETY: kill(2) takes two numbers. ESRCH cannot be, and EPERM (a set-user-ID command) cannot be helped.
     unsafe { libc::kill(pid, signal) };
+}
+
+/// Whether this process may signal a child that has not been reaped.
+pub fn may_signal(pid: i32) -> bool {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
 }
 
 /// Kills a child and reaps it.
@@ -265,6 +301,17 @@ pub fn end_child(pid: i32) {
 pub fn wait_for_any_child() {
     use nix::sys::wait::{Id, WaitPidFlag, waitid};
     let _ = waitid(Id::All, WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
+}
+
+/// From now on no child of this process becomes a zombie, those included that are its own only later (SIGCHLD ignored: see
+/// wait(2)).
+pub fn let_kernel_reap() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    // SAFETY: ignoring needs no handler.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
+    // Those that are zombies by now.
+    while waitpid(None, Some(WaitPidFlag::WNOHANG)).is_ok_and(|status| status != WaitStatus::StillAlive) {}
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of CPU time and microseconds are far below 2^52")]

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::fault::deed;
+
 use nix::libc;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 
@@ -91,11 +93,11 @@ impl SignalFd {
     pub fn new(signals: &[Signal]) -> io::Result<Self> {
         let set: SigSet = signals.iter().copied().collect();
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
-        // SAFETY: the set is a valid sigset_t for the duration of the call; -1 asks for a new descriptor.
-        let fd = unsafe { libc::signalfd(-1, set.as_ref(), flags) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        let fd = deed("signalfd", "", || {
+            // SAFETY: the set is a valid sigset_t for the duration of the call; -1 asks for a new descriptor.
+            let fd = unsafe { libc::signalfd(-1, set.as_ref(), flags) };
+            if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(fd) }
+        })?;
         // SAFETY: the kernel just gave us this descriptor, and nobody else knows it.
         Ok(Self(unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) }))
     }

@@ -1,8 +1,11 @@
 //! The authkey: bytes that a family shares, kept in 0600 files and nowhere else.
 //!
+//! In memory it is for a moment only, and never in that of a monitor: what it is given is wiped before the fork.
+//!
 //! A key file is never changed, so inheriting is a hard link: the child's key outlives the parent's record.
 
-use crate::os::fs::{FileError, optional};
+use crate::os::fs::{self, Dir, FileError, optional};
+use crate::os::secret::Secret;
 use crate::os::system;
 
 use super::entry::{AUTHKEY, Entry};
@@ -11,6 +14,8 @@ use super::family::Creator;
 use super::ledger::Ledger;
 use super::rundir::RunDir;
 
+/// A key that is being written.
+pub const TEMPORARY: &str = "authkey.tmp";
 /// Bytes of a key that procctl makes: as many as Python's.
 const LENGTH: usize = 32;
 /// The largest key that is read from a file, bytes.
@@ -41,40 +46,43 @@ pub fn give(
     }
 }
 
-fn inherit(from: &crate::os::fs::Dir, entry: &Entry) -> Result<()> {
+fn inherit(from: &Dir, entry: &Entry) -> Result<()> {
     match from.link(AUTHKEY, &entry.dir, AUTHKEY) {
         Ok(()) => Ok(()),
         Err(e) if e.is_not_found() => Err(e.into()),
         // A file system without hard links.
-        Err(_) => Ok(entry.dir.write_new(AUTHKEY, &from.read(AUTHKEY, LARGEST)?)?),
+        Err(_) => Ok(entry.dir.write_new(AUTHKEY, &read(from)?)?),
     }
 }
 
 /// Makes the key of an outside parent. It appears whole: written under another name first.
 fn make(ledger: &Ledger) -> Result<()> {
-    let mut key = [0; LENGTH];
-    system::random(&mut key).map_err(|e| Error::system("cannot get random bytes", e))?;
-    Ok(ledger.dir.replace(AUTHKEY, "authkey.tmp", &key)?)
+    let mut key = Secret::zeros(LENGTH);
+    system::random(key.bytes()).map_err(|e| Error::system("cannot get random bytes", e))?;
+    Ok(ledger.dir.replace(AUTHKEY, TEMPORARY, &key)?)
 }
 
 /// Replaces the key of a process in state `initial`.
 pub fn replace(entry: &Entry, key: &[u8]) -> Result<()> {
-    Ok(entry.dir.replace(AUTHKEY, "authkey.tmp", key)?)
+    Ok(entry.dir.replace(AUTHKEY, TEMPORARY, key)?)
 }
 
 /// The key of a process.
-pub fn of(entry: &Entry) -> Result<Vec<u8>> {
-    optional(entry.dir.read(AUTHKEY, LARGEST))?.ok_or_else(|| {
+pub fn of(entry: &Entry) -> Result<Secret> {
+    optional(read(&entry.dir))?.ok_or_else(|| {
         FileError::new("read", entry.path(AUTHKEY), std::io::Error::from(std::io::ErrorKind::NotFound)).into()
     })
 }
 
+fn read(from: &Dir) -> fs::Result<Secret> {
+    let file = from.open_read(AUTHKEY)?;
+    Secret::read(&file, LARGEST).map_err(|e| FileError::new("read", from.path().join(AUTHKEY), e))
+}
+
 /// The bytes of a file that the user names.
-pub fn from_file(path: &std::path::Path) -> Result<Vec<u8>> {
-    use std::io::Read;
-    let mut key = Vec::new();
+pub fn from_file(path: &std::path::Path) -> Result<Secret> {
     let opened = std::fs::File::open(path).map_err(|e| FileError::new("open", path, e))?;
-    opened.take(LARGEST as u64 + 1).read_to_end(&mut key).map_err(|e| FileError::new("read", path, e))?;
+    let key = Secret::read(&opened, LARGEST).map_err(|e| FileError::new("read", path, e))?;
     match key.len() {
         0 => Err(Error::refused(format!("the authkey file {} is empty", path.display()))),
         length if length > LARGEST => {

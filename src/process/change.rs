@@ -1,5 +1,7 @@
 //! Changing what may be changed of a record: the name at any time, the daemon flag and the authkey before the start.
 
+use crate::os::secret::Secret;
+
 use super::authkey;
 use super::error::{Error, Result};
 use super::id::Id;
@@ -9,14 +11,14 @@ use super::record::{Record, State};
 use super::rundir::RunDir;
 
 /// What to change.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Changes {
     /// The name.
     pub name: Option<String>,
     /// The daemon flag.
     pub daemon: Option<bool>,
     /// The authkey.
-    pub authkey: Option<Vec<u8>>,
+    pub authkey: Option<Secret>,
 }
 
 /// Makes the changes, all or none.
@@ -72,13 +74,16 @@ fn being_started(id: &Id) -> Error {
 /// The new name is in the index before the record says it, the old one until after: it is always found.
 fn save(run_dir: &RunDir, seen: &Observed, old: &Record, new: &Record) -> Result<()> {
     let names = run_dir.names();
-    let shelf = names.shelf_of(old);
+    let shelf = names.shelf_of(old)?;
     if old.name == new.name {
         return seen.entry.save(new);
     }
     names.add(shelf, new)?;
     if let Err(e) = seen.entry.save(new) {
-        let _ = names.remove(shelf, new);
+        // It can have been replaced and the answer lost (a network file system): what the record says counts.
+        if seen.entry.load().is_ok_and(|now| now.is_none_or(|now| now.name != new.name)) {
+            let _ = names.remove(shelf, new);
+        }
         return Err(e);
     }
     names.remove(shelf, old)?;

@@ -5,8 +5,10 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fd;
@@ -54,7 +56,7 @@ pub enum Failure {
     Setup(String, i32),
     /// The record could not be written: the whole message.
     Record(String),
-    /// Somebody killed it before it could exec.
+    /// It was killed before it could execute anything.
     Killed,
     /// No candidate is there.
     NotFound,
@@ -76,7 +78,9 @@ impl Failure {
             }
             Self::Setup(what, e) => Error::system(what, os(e)),
             Self::Record(message) => Error::refused(message),
-            Self::Killed => Error::refused("the new process was killed before the command was executed"),
+            Self::Killed => {
+                Error::refused(format!("the new process was killed before it could execute {command}"))
+            }
             Self::NotFound => exec(status::NOT_FOUND, io::Error::other("command not found")),
             Self::Exec(e) => exec(status::CANNOT_EXECUTE, os(e)),
             Self::Interpreter => exec(
@@ -94,17 +98,18 @@ fn number(e: &io::Error) -> i32 {
 /// In the new process: become the command. Returns only if that failed.
 ///
 /// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
-/// `prepared` is set when that is done: one that vanishes before was killed, one that vanishes after may have exec'ed.
+/// `ready` is set as the last thing before that: the record is whole. One that is killed earlier returns nothing either.
 pub fn become_command(
     plan: &Plan,
     entry: &Entry,
     record: &mut Record,
     monitor: i32,
-    prepared: &mut bool,
+    ready: &AtomicBool,
 ) -> Failure {
     match prepare(plan, entry, record, monitor) {
         Ok(()) => {
-            *prepared = true;
+            // Atomic, for it must be in memory before the exec, and the compiler does not know that memory is left to another.
+            ready.store(true, Ordering::SeqCst);
             exec(plan)
         }
         Err(failure) => failure,
@@ -136,7 +141,8 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
 
     rustix::process::umask(plan.umask);
     if let Some(directory) = &plan.directory {
-        rustix::process::chdir(directory.as_c_str()).map_err(|e| Failure::Directory(e.raw_os_error()))?;
+        retry_on_intr(|| rustix::process::chdir(directory.as_c_str()))
+            .map_err(|e| Failure::Directory(e.raw_os_error()))?;
     }
     fd::keep_all_from_exec().map_err(setup("cannot keep descriptors from the command"))?;
     for &passed in &plan.passed {

@@ -4,12 +4,11 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::libc;
-use rustix::fs::FileType;
 
 use crate::os::pidfd;
 use crate::os::process::{Status, Usage as OsUsage};
 
-use super::entry::{Entry, SENTINEL};
+use super::entry::Entry;
 use super::error::Result;
 use super::names::Shelf;
 use super::record::{Action, EndedBy, Record, State, Witness, exitcode};
@@ -104,7 +103,7 @@ pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Opti
         entry.save(&record)?;
     }
     // Only an end that was recorded before can have been joined.
-    if was_final && names.shelf_of(&record) == Shelf::Joined {
+    if was_final && names.shelf_of(&record)? == Shelf::Joined {
         names.remove(Shelf::Live, &record)?;
     } else {
         names.move_to_ended(&record)?;
@@ -128,8 +127,7 @@ pub fn settle_at_last(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) {
 
 /// Makes the sentinel one whose opening does not block.
 pub fn settle_sentinel(entry: &Entry) -> Result<()> {
-    let sentinel = entry.dir.stat(SENTINEL)?;
-    if FileType::from_raw_mode(sentinel.st_mode) == FileType::Fifo {
+    if entry.has_open_sentinel()? {
         entry.settle_sentinel()?;
     }
     Ok(())

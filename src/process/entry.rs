@@ -19,6 +19,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustix::fs::FileType;
+
 use crate::os::fs::{self, Dir, FileError, optional};
 use crate::os::lock;
 
@@ -110,14 +112,35 @@ impl Entry {
         Ok(self.dir.mkfifo(SENTINEL)?)
     }
 
+    /// Whether the sentinel is that of a process whose end is not recorded, or not altogether.
+    pub fn has_open_sentinel(&self) -> Result<bool> {
+        let sentinel = optional(self.dir.stat(SENTINEL))?;
+        Ok(sentinel.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo))
+    }
+
     /// Puts the sentinel of an ended process in the place of the FIFO: from now on opening it never blocks.
     pub fn settle_sentinel(&self) -> Result<()> {
         Ok(self.dir.replace(SENTINEL, "sentinel.tmp", b"")?)
     }
 
+    /// Opens the sentinel for locking. One that was removed, by hand, is made again: without it there would be no lock, and
+    /// the process could be neither changed nor closed.
+    fn open_sentinel(&self, make: impl Fn(&Self) -> Result<()>) -> Result<OwnedFd> {
+        match self.dir.open_read_write(SENTINEL) {
+            Err(e) if e.is_not_found() => {
+                if !self.dir.has(RECORD)? {
+                    return Err(e.into());
+                }
+                make(self)?;
+                Ok(self.dir.open_read_write(SENTINEL)?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
     /// Opens the sentinel and takes the life lock; `None` if somebody has it. Being open, the sentinel does not end.
     pub fn take_life(&self) -> Result<Option<OwnedFd>> {
-        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        let sentinel = self.open_sentinel(Self::make_sentinel)?;
         let taken = lock::try_lock(&sentinel, LIFE).map_err(|e| self.lock_failed(e))?;
         Ok(taken.then_some(sentinel))
     }
@@ -160,14 +183,26 @@ impl Entry {
     /// afterwards knows the outcome.
     pub fn begin_start(&self) -> Result<Option<OwnedFd>> {
         let Some(life) = self.take_life()? else { return Ok(None) };
+        // Of anything else, whoever joins the process would not be told the end.
+        if !fs::is_fifo(&life) {
+            let not_a_fifo = io::Error::new(io::ErrorKind::InvalidInput, "it is no FIFO");
+            return Err(FileError::new("use", self.path(SENTINEL), not_a_fifo).into());
+        }
         lock::lock(&life, WRITE).map_err(|e| self.lock_failed(e))?;
         Ok(Some(life))
     }
 
     /// The start is over: it has a record, or is undone.
     pub fn end_start(&self, life: &OwnedFd) {
-        // The last copy of the descriptor being closed does it otherwise.
-        let _ = lock::unlock(life, WRITE);
+        // It can fail where locks are kept by a server, or for want of memory. The monitor keeps the descriptor for life, and
+        // would lock itself out when it has to record the end.
+        const TRIES: u32 = 100;
+        for _ in 0..TRIES {
+            if lock::unlock(life, WRITE).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until the start that is under way is over.
@@ -178,7 +213,7 @@ impl Entry {
     /// Waits for the write lock and takes it.
     pub fn lock_for_writing(&self) -> Result<WriteLock> {
         loop {
-            let sentinel = self.dir.open_read_write(SENTINEL)?;
+            let sentinel = self.open_sentinel(Self::settle_sentinel)?;
             lock::lock(&sentinel, WRITE).map_err(|e| self.lock_failed(e))?;
             if self.is_sentinel(&sentinel)? {
                 return Ok(WriteLock { _sentinel: sentinel });

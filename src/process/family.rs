@@ -74,7 +74,8 @@ fn short_boot_id(run_dir: &RunDir) -> Result<String> {
     Ok(run_dir.host.boot_id()?.chars().take(8).collect())
 }
 
-fn key_of(process: &Identity, boot: &str) -> String {
+/// The key of the ledger of an outside parent.
+pub fn key_of(process: &Identity, boot: &str) -> String {
     let Identity { pid, start_ticks, pidfd_inode } = process;
     format!("{pid}-{start_ticks:x}-{:x}-{boot}", pidfd_inode.unwrap_or(0))
 }
@@ -98,7 +99,8 @@ pub fn process_of_key(run_dir: &RunDir, key: &str) -> Result<Option<Outside>> {
     ))
 }
 
-fn parse_key(key: &str) -> Option<(Identity, &str)> {
+/// The process that a key stands for, and the beginning of its boot id.
+pub fn parse_key(key: &str) -> Option<(Identity, &str)> {
     let mut parts = key.split('-');
     let pid = parts.next()?.parse().ok()?;
     let start_ticks = u64::from_str_radix(parts.next()?, 16).ok()?;
@@ -108,8 +110,9 @@ fn parse_key(key: &str) -> Option<(Identity, &str)> {
 }
 
 /// The caller. `explicit` is `--parent`; the variable comes next; else the surrounding process is found out.
-/// `None` if it is outside of our pid namespace.
+/// `None` if it is outside of our pid namespace, or hidden from us.
 pub fn creator(run_dir: &RunDir, explicit: Option<i32>) -> Result<Option<Creator>> {
+    run_dir.host.check_proc()?;
     if let Some(pid) = explicit {
         return named(run_dir, pid, "--parent").map(Some);
     }
@@ -133,16 +136,16 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
     let unusable = |why: &str| Error::refused(format!("{how} {pid}: {why}"));
     let failed = |e| Error::system(format!("cannot look at process {pid}"), e);
     let Some((process, pidfd, stat)) = Identity::of_pid(pid).map_err(failed)? else {
-        return Err(unusable("there is no such process"));
+        return Err(unusable("there is no such process, or you may not look at it"));
     };
     if matches!(stat.state, 'Z' | 'X') {
         return Err(unusable("it has ended and only waits to be reaped"));
     }
-    if let Some(seen) = observe::named_with_pid(run_dir, pid) {
-        if let Some(creator) = Creator::managed(seen.record, pidfd) {
-            return Ok(creator);
-        }
-        return Err(unusable("there is no such process"));
+    if let Some(seen) = observe::named_with_pid(run_dir, pid)
+        // Its own descriptor: the pid can have changed hands since the other one was opened.
+        && let Life::Alive { pin: Pin::Held(pidfd), .. } = seen.life
+    {
+        return Creator::managed(seen.record, pidfd).ok_or_else(|| unusable("there is no such process"));
     }
     Creator::outside(run_dir, process, pidfd)
 }
@@ -183,6 +186,8 @@ fn os_parent_beyond_subshells() -> Result<Option<(Identity, OwnedFd)>> {
         match Identity::of_pid(pid).map_err(failed)? {
             // Still the parent: it was there all the time, and the descriptor is its own.
             Some(found) if process::os_parent() == pid => break found,
+            // It is there, but not to be seen in /proc (hidepid).
+            None if process::os_parent() == pid => return Ok(None),
             _ => {}
         }
     };

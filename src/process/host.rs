@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 
-use crate::os::system;
+use crate::os::{process, system};
 
 use super::error::{Error, Result};
 use super::record::Record;
@@ -14,6 +14,7 @@ pub struct Host {
     boot_id: OnceCell<String>,
     name: OnceCell<String>,
     pid_namespace: OnceCell<u64>,
+    proc_checked: OnceCell<()>,
 }
 
 /// What the pids of a record mean here.
@@ -40,6 +41,24 @@ impl Host {
         Ok(self.boot_id.get_or_init(|| read))
     }
 
+    /// Refuses a /proc that is missing, or that of another pid namespace: its pids are not ours, and who goes by them takes
+    /// strangers for parents and processes.
+    pub fn check_proc(&self) -> Result<()> {
+        if self.proc_checked.get().is_some() {
+            return Ok(());
+        }
+        let seen = system::own_pid_in_proc()
+            .map_err(|e| Error::system("cannot look at /proc/self (procctl needs /proc)", e))?;
+        if seen != process::own_pid() {
+            return Err(Error::hinted(
+                "cannot use /proc: it is that of another PID namespace, and the pids in it mean others",
+                "mount -t proc proc /proc; unshare does it with --mount-proc",
+            ));
+        }
+        let _ = self.proc_checked.set(());
+        Ok(())
+    }
+
     /// The host's name.
     pub fn name(&self) -> &str {
         self.name.get_or_init(system::host_name)
@@ -61,7 +80,10 @@ impl Host {
         Ok(if record.boot_id == self.boot_id()? {
             match record.pid_namespace {
                 Some(theirs) if theirs != self.pid_namespace()? => Place::OtherNamespace,
-                _ => Place::Here,
+                _ => {
+                    self.check_proc()?;
+                    Place::Here
+                }
             }
         } else if record.host == self.name() {
             Place::EarlierBoot

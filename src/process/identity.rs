@@ -29,22 +29,24 @@ impl Identity {
     pub fn of_self() -> io::Result<Self> {
         let stat = Stat::of_self()?;
         let pidfd = pidfd::open(stat.pid)?;
-        Ok(Self { pid: stat.pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd) })
+        Ok(Self { pid: stat.pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd)? })
     }
 
-    /// Whoever has that pid now, with the descriptor that pins it and what /proc says of it. `None` if nobody has it.
+    /// Whoever has that pid now, with the descriptor that pins it and what /proc says of it. `None` if nobody has it, or
+    /// nobody whom this user may look at (hidepid of proc(5)).
     pub fn of_pid(pid: i32) -> io::Result<Option<(Self, OwnedFd, Stat)>> {
         let Some(pidfd) = open_any(pid)? else { return Ok(None) };
         let stat = match Stat::of(pid) {
             Ok(stat) => stat,
-            Err(e) if is_gone(&e) => return Ok(None),
+            Err(e) if is_gone(&e) || e.kind() == io::ErrorKind::PermissionDenied => return Ok(None),
             Err(e) => return Err(e),
         };
         // /proc was read by pid. If the process of the descriptor is still there afterwards, it was that one's page.
         match pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0) {
             Err(e) if is_gone(&e) => Ok(None),
             _ => {
-                let identity = Self { pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd) };
+                let identity =
+                    Self { pid, start_ticks: stat.start_ticks, pidfd_inode: pidfd::inode(&pidfd)? };
                 Ok(Some((identity, pidfd, stat)))
             }
         }
@@ -54,10 +56,14 @@ impl Identity {
     pub fn open(&self) -> io::Result<Option<OwnedFd>> {
         let Some(pidfd) = open_any(self.pid)? else { return Ok(None) };
         // A kernel that tells the inode now told it then, for it is the same boot: without one it is none of ours.
-        if let Some(now) = pidfd::inode(&pidfd) {
+        if let Some(now) = pidfd::inode(&pidfd)? {
             return Ok((self.pidfd_inode == Some(now)).then_some(pidfd));
         }
         let found = Self::of_pid(self.pid)?;
+        // Hidden is not gone.
+        if found.is_none() && pidfd::send_signal(std::os::fd::AsFd::as_fd(&pidfd), 0).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "/proc does not show it"));
+        }
         Ok(found.filter(|(now, ..)| now.start_ticks == self.start_ticks).map(|(_, pidfd, _)| pidfd))
     }
 

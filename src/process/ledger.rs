@@ -8,11 +8,16 @@
 //! count becomes N; unlock. Whoever is killed between leaves a symlink N = count + 1, and the next holder of the lock
 //! finds out by looking at that one id whether it was a start or a leftover.
 
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::io::retry_on_intr;
+
+use crate::os::fault::file_deed;
 use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
+use super::authkey;
 use super::error::{Error, Result};
 use super::family::{self, Outside};
 use super::id::Id;
@@ -58,11 +63,17 @@ impl Ledger {
             }
         }
         children.sort();
-        Ok(children.into_iter().map(|(_, id)| id).collect())
+        // Each has one number. Others are none of procctl's.
+        let mut known = BTreeSet::new();
+        Ok(children.into_iter().map(|(_, id)| id).filter(|id| known.insert(id.clone())).collect())
     }
 
     fn child(&self, number: u64) -> Result<Option<Id>> {
-        let target = optional(self.dir.readlink(number.to_string()))?;
+        let target = match self.dir.readlink(number.to_string()) {
+            // No symlink.
+            Err(e) if e.source.kind() == std::io::ErrorKind::InvalidInput => None,
+            read => optional(read)?,
+        };
         Ok(target.and_then(|id| Id::parse(&id.to_string_lossy())))
     }
 
@@ -70,7 +81,10 @@ impl Ledger {
     pub fn next(&self, run_dir: &RunDir, id: &Id) -> Result<Number> {
         let mut locked = self.lock()?;
         loop {
-            let next = locked.value + 1;
+            let next = locked.value.checked_add(1).ok_or_else(|| {
+                let full = std::io::Error::other("no number comes after that");
+                FileError::new("count on from", self.dir.path().join(COUNT), full)
+            })?;
             match self.dir.symlink(next.to_string(), id.as_str()) {
                 Ok(()) => {
                     locked.value = next;
@@ -125,6 +139,8 @@ impl Ledger {
         let is_child = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
         if self.dir.find(is_child)?.is_none() {
             optional(self.dir.unlink(super::entry::AUTHKEY))?;
+            // Whoever made the key may have been killed before it had its name.
+            optional(self.dir.unlink(authkey::TEMPORARY))?;
             optional(self.dir.unlink(COUNT))?;
             optional(run_dir.root.rmdir(path(key)))?;
         }
@@ -144,7 +160,8 @@ impl Number {
     /// That of the last child.
     fn read(file: OwnedFd) -> std::io::Result<Self> {
         let mut text = [0; 32];
-        let length = rustix::io::pread(&file, &mut text, 0)?;
+        let read = || retry_on_intr(|| rustix::io::pread(&file, &mut text, 0));
+        let length = file_deed("read", COUNT, read)?;
         Ok(Self { value: parse(&text[..length]), file })
     }
 
@@ -167,7 +184,9 @@ impl Number {
 
     fn write(&self, value: u64) -> std::io::Result<()> {
         // Decimal numbers only grow longer: overwriting in place leaves nothing of the old one.
-        rustix::io::pwrite(self.file.as_fd(), value.to_string().as_bytes(), 0)?;
+        let text = value.to_string();
+        let write = || retry_on_intr(|| rustix::io::pwrite(self.file.as_fd(), text.as_bytes(), 0));
+        file_deed("write", COUNT, write)?;
         Ok(())
     }
 
@@ -195,11 +214,11 @@ pub fn clear_abandoned(run_dir: &RunDir) -> Result<()> {
     let Some(parents) = optional(run_dir.root.open_dir("parents"))? else { return Ok(()) };
     for key in parents.list()? {
         let Some(key) = key.to_str() else { continue };
-        let Some(ledger) = Ledger::open(run_dir, key)? else { continue };
-        // One that cannot be settled does not keep the others from it.
+        // One that cannot be settled, opened or removed does not stop the others.
+        let Ok(Some(ledger)) = Ledger::open(run_dir, key) else { continue };
         let _ = ledger.settle_leftover(run_dir);
-        if is_abandoned(run_dir, key)? {
-            ledger.remove_if_empty(run_dir, key)?;
+        if let Ok(true) = is_abandoned(run_dir, key) {
+            let _ = ledger.remove_if_empty(run_dir, key);
         }
     }
     Ok(())

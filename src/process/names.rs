@@ -69,7 +69,8 @@ impl Tag {
         }
     }
 
-    fn parse(file: &str) -> Option<Self> {
+    /// Parses the file name of one.
+    pub fn parse(file: &str) -> Option<Self> {
         let mut parts = file.split('.');
         let mut number = || parts.next().and_then(|part| u64::from_str_radix(part, 16).ok());
         let (name, stopped, parent) = (number()?, number()?, number()?);
@@ -77,9 +78,14 @@ impl Tag {
         parts.next().is_none().then_some(Self { name, stopped, parent, id })
     }
 
-    fn path(&self, shelf: Shelf) -> String {
+    /// Its file name.
+    pub fn file(&self) -> String {
         let Self { name, stopped, parent, id } = self;
-        format!("{}/{name:016x}.{stopped:x}.{parent:016x}.{id}", bucket(shelf, *name))
+        format!("{name:016x}.{stopped:x}.{parent:016x}.{id}")
+    }
+
+    fn path(&self, shelf: Shelf) -> String {
+        format!("{}/{}", bucket(shelf, self.name), self.file())
     }
 
     fn unstopped(&self) -> Self {
@@ -140,11 +146,15 @@ impl<'a> Names<'a> {
     /// Takes a process off all shelves.
     pub fn remove_everywhere(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
+        let mut done = Ok(());
         for shelf in Shelf::ALL {
-            optional(self.root.unlink(tag.path(shelf)))?;
-            optional(self.root.unlink(tag.unstopped().path(shelf)))?;
+            for tag in [&tag, &tag.unstopped()] {
+                // One that cannot be removed does not keep the others.
+                let removed = self.drop_tag(shelf, tag);
+                done = done.and(removed);
+            }
         }
-        Ok(())
+        done
     }
 
     /// Takes an entry off a shelf.
@@ -154,13 +164,13 @@ impl<'a> Names<'a> {
     }
 
     /// The shelf on which a process is to be found by its record.
-    pub fn shelf_of(self, record: &Record) -> Shelf {
-        match record.state {
+    pub fn shelf_of(self, record: &Record) -> Result<Shelf> {
+        Ok(match record.state {
             State::Initial => Shelf::Initial,
             State::Started => Shelf::Live,
-            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined)) => Shelf::Joined,
+            State::Stopped if self.root.has(Tag::of(record).path(Shelf::Joined))? => Shelf::Joined,
             State::Stopped => Shelf::Ended,
-        }
+        })
     }
 
     /// Moves a process whose record has just become final from the live ones to the ended ones.
@@ -174,7 +184,7 @@ impl<'a> Names<'a> {
     pub fn move_to_joined(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
         let to = tag.path(Shelf::Joined);
-        if self.root.has(&to) {
+        if self.root.has(&to)? {
             return Ok(());
         }
         self.rename(&tag.path(Shelf::Ended), &to, Shelf::Joined, record)?;
@@ -209,8 +219,10 @@ impl<'a> Names<'a> {
         let Some(folder) = optional(self.root.open_dir(shelf.folder()))? else { return Ok(Vec::new()) };
         let mut tags = Vec::new();
         for bucket in folder.list()? {
-            if let Some(bucket) = optional(folder.open_dir(bucket))? {
-                tags.extend(tags_in(&bucket.list()?));
+            match folder.open_dir(bucket) {
+                Ok(bucket) => tags.extend(tags_in(&bucket.list()?)),
+                Err(e) if e.is_not_found() || e.source.kind() == std::io::ErrorKind::NotADirectory => {}
+                Err(e) => return Err(e.into()),
             }
         }
         Ok(tags)
@@ -241,9 +253,7 @@ mod tests {
         #[test]
         fn an_entry_parses_back(name: u64, stopped: u64, parent: u64) {
             let tag = Tag { name, stopped, parent, id: Id::random().expect("chance") };
-            let path = tag.path(Shelf::Ended);
-            let file = path.rsplit('/').next().expect("file name");
-            prop_assert_eq!(Tag::parse(file), Some(tag));
+            prop_assert_eq!(Tag::parse(&tag.file()), Some(tag));
         }
         #[test]
         fn parsing_never_panics(file in ".{0,60}") {

@@ -133,15 +133,18 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
     loop {
         let Some(record) = entry.load()? else {
             // Only a start that got as far as this can have a live process behind it.
-            if entry.dir.has(STARTING) && recover::settle(run_dir, entry)? {
+            if entry.dir.has(STARTING)? && recover::settle(run_dir, entry)? {
                 continue;
             }
             return Ok(None);
         };
         match record.state {
-            State::Stopped => return Ok(Some((record, Facts::Final))),
+            State::Stopped => {
+                finish_end(run_dir, entry, &record)?;
+                return Ok(Some((record, Facts::Final)));
+            }
             State::Initial => {
-                if entry.dir.has(STARTING) && recover::settle(run_dir, entry)? && !entry.dir.has(STARTING) {
+                if entry.dir.has(STARTING)? && recover::settle(run_dir, entry)? && !entry.dir.has(STARTING)? {
                     continue;
                 }
                 return Ok(Some((record, Facts::Initial)));
@@ -161,6 +164,19 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
             }
         }
     }
+}
+
+/// A monitor that was killed after it had made the record final left the rest undone: the index, and a sentinel that nobody
+/// writes to any more. The sentinel comes last, so it tells.
+fn finish_end(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    let unfinished = entry.has_open_sentinel()?
+        && matches!(run_dir.host.place_of(record)?, Place::Here | Place::EarlierBoot)
+        && entry.watch().is_ok_and(|watch| watch.is_monitored().is_ok_and(|monitored| !monitored));
+    if unfinished {
+        // Where nothing can be written it stays so.
+        let _ = ending::settle(run_dir, entry, &lost("its monitor was killed"));
+    }
+    Ok(())
 }
 
 /// `None`: the record became final meanwhile, look again.
@@ -187,12 +203,14 @@ fn facts_of_started(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<
         None => None,
     };
     let watch = match entry.watch() {
-        Ok(watch) => watch,
-        // Closed by somebody in this moment.
-        Err(Error::File(e)) if e.is_not_found() => return Ok(None),
+        Ok(watch) => Some(watch),
+        // Closed by somebody in this moment; or removed by hand: then no monitor can be seen any more.
+        Err(Error::File(e)) if e.is_not_found() => None,
         Err(e) => return Err(e),
     };
-    if watch.is_monitored()? {
+    if let Some(watch) = watch
+        && watch.is_monitored()?
+    {
         return Ok(Some(match place {
             Place::OtherNamespace => Facts::OtherNamespace(watch),
             _ => Facts::Monitored { watch, process: found },
@@ -296,7 +314,7 @@ pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
 /// before its monitor has let it appear.
 pub fn by_id_when_started(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
     if let Some(entry) = run_dir.entry(id)?
-        && entry.dir.has(STARTING)
+        && entry.dir.has(STARTING)?
     {
         entry.wait_for_start()?;
     }

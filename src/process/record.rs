@@ -24,6 +24,12 @@ pub const SCHEMA: u32 = 1;
 /// Largest record that is read, bytes. Linux allows 6 MiB of arguments at most; escaped as JSON they stay below.
 pub const LARGEST: usize = 48 << 20;
 
+/// What a process's number among its siblings can be: the next one can always be counted.
+const NUMBERS: std::ops::RangeInclusive<u64> = 1..=1 << 53;
+
+/// What an exitcode can be: a status, or minus a signal (64 of them; 127 on MIPS).
+const EXITCODES: std::ops::RangeInclusive<i32> = -127..=255;
+
 /// Python's states of a process. (`closed` is the absence of a record.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -248,8 +254,23 @@ impl Record {
         if self.state == State::Started && self.process().is_none() {
             return Err("it says 'started' and not which OS process".to_owned());
         }
-        if self.pid.is_some_and(|pid| pid <= 0) || self.monitor.is_some_and(|monitor| monitor.pid <= 0) {
+        let monitor = self.monitor.map(|monitor| monitor.pid);
+        let parent = self.parent.as_ref().map(|parent| parent.process.pid);
+        if [self.pid, monitor, parent].into_iter().flatten().any(|pid| pid <= 0) {
             return Err("it has an impossible pid".to_owned());
+        }
+        if self.identity.iter().any(|number| !NUMBERS.contains(number)) {
+            return Err("it has an impossible number".to_owned());
+        }
+        if self.exitcode.is_some_and(|code| !EXITCODES.contains(&code)) {
+            return Err("it has an exit code that no process has".to_owned());
+        }
+        // It becomes the name of a directory: one that leads elsewhere would make `close` remove files there.
+        let is_key = |key: &str| {
+            (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        if !is_key(self.parent_key()) {
+            return Err("the key of its parent is none".to_owned());
         }
         Ok(())
     }
@@ -367,6 +388,17 @@ pub(crate) mod tests {
             let mut bytes = OLD.as_bytes().to_vec();
             bytes[at] ^= 1 << bit;
             let _ = Record::from_json(&bytes);
+        }
+    }
+
+    proptest! {
+        /// Also of fields that this version does not know.
+        #[test]
+        fn fractions_are_kept_to_the_last_bit(number in any::<f64>().prop_filter("JSON", |x| x.is_finite())) {
+            let mut value: serde_json::Value = serde_json::from_str(OLD).expect("JSON");
+            value["from_the_future"] = serde_json::json!(number);
+            let read = Record::from_json(value.to_string().as_bytes()).expect("loads");
+            prop_assert_eq!(read.other["from_the_future"].as_f64(), Some(number));
         }
     }
 

@@ -18,10 +18,10 @@ use super::rundir::RunDir;
 /// Whether this process has a record, after a start that was cut off has been settled. The caller knows that its launcher
 /// or monitor has ended; the kernel may be still about to free their lock, and a child about to exec may hold it.
 pub fn is_recorded(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
-    if entry.dir.has(RECORD) {
+    if entry.dir.has(RECORD)? {
         return Ok(true);
     }
-    if !entry.dir.has(SENTINEL) {
+    if !entry.dir.has(SENTINEL)? {
         clear(run_dir, entry, None)?;
         return Ok(false);
     }
@@ -33,7 +33,7 @@ pub fn is_recorded(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
 pub fn settle(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
     match entry.take_life()? {
         Some(_life) => settle_locked(run_dir, entry),
-        None => Ok(entry.dir.has(RECORD)),
+        None => Ok(entry.dir.has(RECORD)?),
     }
 }
 

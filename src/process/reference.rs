@@ -62,12 +62,11 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// The process of an entry of the index. An entry without a directory is a leftover: the directory was made first.
+    /// The process of an entry of the index, if there is one.
     fn usable_tag(&self, shelf: Shelf, tag: &Tag) -> Result<Option<Observed>> {
         let seen = self.usable(&tag.id);
-        if seen.is_none() && self.run_dir.entry(&tag.id)?.is_none() {
-            // In a directory that can only be read it stays.
-            let _ = self.run_dir.names().drop_tag(shelf, tag);
+        if seen.is_none() {
+            self.run_dir.drop_if_nowhere(shelf, tag)?;
         }
         Ok(seen)
     }
@@ -237,7 +236,7 @@ impl<'a> Resolver<'a> {
     pub fn all_live(&self) -> Result<Vec<Observed>> {
         let mut tags = self.run_dir.names().all(Shelf::Live)?;
         tags.sort_by(|a, b| a.id.cmp(&b.id));
-        // A renaming that was cut off has left two.
+        // While its name is being changed a process has two.
         tags.dedup_by(|a, b| a.id == b.id);
         let mut found = Vec::new();
         for tag in tags {

@@ -1,8 +1,10 @@
 //! Forgetting a process: its record, its logs, its entries in the indexes.
 
+use std::io;
+
 use crate::os::fs::optional;
 
-use super::entry::Entry;
+use super::entry::{Entry, RECORD};
 use super::error::{Error, Result};
 use super::id;
 use super::ledger::Ledger;
@@ -54,15 +56,25 @@ pub fn forget(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
         ledger.forget(record.number())?;
     }
     let gone = format!("{}/{}{}", id::folder(entry.id.as_str()), id::VANISHED, entry.id);
-    optional(run_dir.root.rename(entry.id.path(), &gone))?;
-    run_dir.names().remove_everywhere(record)?;
-    run_dir.root.remove_flat(&gone)?;
-    match ledger {
+    let rest = match optional(run_dir.root.rename(entry.id.path(), &gone)) {
+        // An overlay renames no directory of a lower layer. Without its record it is no process any more either.
+        Err(e) if e.source.kind() == io::ErrorKind::CrossesDevices => {
+            optional(entry.dir.unlink(RECORD))?;
+            entry.id.path()
+        }
+        Err(e) => return Err(e.into()),
+        Ok(_) => gone,
+    };
+    // It is gone. What of the rest cannot be cleared now is cleared later: one failure does not stop the other steps.
+    let from_index = run_dir.names().remove_everywhere(record);
+    let files = run_dir.root.remove_flat(rest).map_err(Error::from);
+    let parent = match ledger {
         Some(ledger) if is_parent_gone(run_dir, record)? => {
             ledger.remove_if_empty(run_dir, record.parent_key())
         }
         _ => Ok(()),
-    }
+    };
+    from_index.and(files).and(parent)
 }
 
 /// Whether the parent can create no more children: its numbers need not be remembered.

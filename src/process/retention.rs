@@ -85,13 +85,12 @@ fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
             Ok(Some(_)) | Err(_) => {}
         }
     }
-    run_dir.clear_vanished()?;
-    ledger::clear_abandoned(run_dir)?;
+    // What stops one of these steps is no reason not to take the others.
+    let _ = run_dir.clear_vanished();
+    let _ = ledger::clear_abandoned(run_dir);
     for shelf in Shelf::ALL {
         for tag in run_dir.names().all(shelf)? {
-            if run_dir.entry(&tag.id)?.is_none() {
-                run_dir.names().drop_tag(shelf, &tag)?;
-            }
+            run_dir.drop_if_nowhere(shelf, &tag)?;
         }
     }
     Ok(())
@@ -103,7 +102,7 @@ fn clear_leftover(run_dir: &RunDir, id: &Id) -> Result<()> {
     let made = Duration::from_secs(u64::try_from(entry.dir.metadata()?.st_mtime).unwrap_or(0));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if now.saturating_sub(made) >= EVERY {
-        if entry.dir.has(super::entry::SENTINEL) {
+        if entry.dir.has(super::entry::SENTINEL)? {
             recover::settle(run_dir, &entry)?;
         } else {
             recover::clear(run_dir, &entry, None)?;

@@ -8,14 +8,16 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use crate::os::fs::{Dir, FileError, optional};
+use rustix::fs::FileType;
+
+use crate::os::fs::{self, Dir, FileError, Follow, optional};
 use crate::os::system;
 
 use super::entry::Entry;
 use super::error::{self, Error, Result};
 use super::host::Host;
 use super::id::{self, Id};
-use super::names::Names;
+use super::names::{Names, Shelf, Tag};
 use super::time::Deadline;
 
 /// The variable that names the run directory; also set in every process.
@@ -94,18 +96,15 @@ impl RunDir {
         if is.st_mode & 0o077 != 0 {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
-                &if root.has("processes") {
+                &if root.has("processes").unwrap_or(false) {
                     format!("chmod 700 {}", path.display())
                 } else {
                     CHOOSE.to_owned()
                 },
             );
         }
-        if let Some((link, place)) = symlink_in_public_place(&path) {
-            return refuse(
-                format!("{} is a symlink in {}, where anybody can write", link.display(), place.display()),
-                "name the real directory",
-            );
+        if let Some(why) = symlink_of_others(&path)? {
+            return refuse(why, "name the real directory");
         }
         Ok(Self { root, host: Host::default(), patience: OnceCell::new() })
     }
@@ -132,6 +131,15 @@ impl RunDir {
         let path = id.path();
         let there = optional(self.root.stat(&path))?;
         Ok(there.map(|_| Entry { id: id.clone(), dir: self.root.below(path) }))
+    }
+
+    /// Drops an entry of the index by name whose process is not there: a leftover, for the directory is made first.
+    pub fn drop_if_nowhere(&self, shelf: Shelf, tag: &Tag) -> Result<()> {
+        if self.entry(&tag.id)?.is_none() {
+            // In a directory that can only be read it stays.
+            let _ = self.names().drop_tag(shelf, tag);
+        }
+        Ok(())
     }
 
     /// Makes the directory of a new process, under an id that was free.
@@ -174,7 +182,8 @@ impl RunDir {
             let folder = processes.below(folder);
             for name in folder.list().unwrap_or_default() {
                 if name.as_bytes().starts_with(id::VANISHED.as_bytes()) {
-                    folder.remove_flat(name)?;
+                    // One that cannot be removed does not stop the others.
+                    let _ = folder.remove_flat(name);
                 }
             }
         }
@@ -212,26 +221,36 @@ fn readable(path: &Path, opened: crate::os::fs::Result<Dir>) -> Result<Dir> {
     })
 }
 
-/// The first part of a path that is a symlink lying in a directory that anybody can write to, with that directory.
+/// Why not to follow a path: a part of it is a symlink that another user may have put there, or may replace.
 ///
 /// A symlink of the user's own (or root's) in a sticky directory cannot be replaced by others, but it can have been put
-/// there under a name that the user was expected to use: still refused.
-fn symlink_in_public_place(path: &Path) -> Option<(PathBuf, PathBuf)> {
+/// there under a name that the user was expected to use: still refused. One that belongs to another user leads where that
+/// one wants, wherever it is; whoever owns `/` is trusted like root (in a user namespace root is somebody else).
+///
+/// What cannot be looked at is an error, not "no symlink".
+fn symlink_of_others(path: &Path) -> Result<Option<String>> {
     const ANYBODY_WRITES: u32 = 0o002;
+    const ROOT: u32 = 0;
     let mut place = PathBuf::new();
     for part in path.components() {
         if let Component::Normal(name) = part {
             let here = place.join(OsStr::from_bytes(name.as_bytes()));
-            let is_link = std::fs::symlink_metadata(&here).is_ok_and(|m| m.file_type().is_symlink());
-            if is_link {
-                let public = std::fs::metadata(&place)
-                    .is_ok_and(|m| std::os::unix::fs::MetadataExt::mode(&m) & ANYBODY_WRITES != 0);
-                if public {
-                    return Some((here, place));
+            let link = fs::stat_of(&here, Follow::No)?;
+            if FileType::from_raw_mode(link.st_mode) == FileType::Symlink {
+                let what = format!("{} is a symlink", here.display());
+                if fs::stat_of(&place, Follow::Yes)?.st_mode & ANYBODY_WRITES != 0 {
+                    return Ok(Some(format!("{what} in {}, where anybody can write", place.display())));
+                }
+                let owner = link.st_uid;
+                let is_trusted = owner == ROOT
+                    || owner == system::user_id()
+                    || fs::stat_of(Path::new("/"), Follow::Yes)?.st_uid == owner;
+                if !is_trusted {
+                    return Ok(Some(format!("{what} that belongs to user {owner}")));
                 }
             }
         }
         place.push(part);
     }
-    None
+    Ok(None)
 }

@@ -9,7 +9,7 @@ use crate::os::proc::Stat;
 use crate::os::process;
 
 use super::entry::Entry;
-use super::error::{Error, Result};
+use super::error::{Error, Result, message};
 use super::observe::{Life, Observed, Pin};
 use super::record::{Action, EndedBy};
 use super::time::Moment;
@@ -77,11 +77,31 @@ pub fn send(seen: &Observed, order: Order) -> Result<Delivered> {
 }
 
 fn send_through(seen: &Observed, pidfd: BorrowedFd<'_>, order: Order) -> Result<Delivered> {
+    let failed = |e| cannot_signal(&format!("{} ({})", seen.record.id, seen.record.name), &e);
+    // A signal that may not be sent explains nothing: it is not noted.
+    match pidfd::send_signal(pidfd, 0) {
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => return Ok(Delivered::HadEnded),
+        other => other.map_err(failed)?,
+    }
     if order.signal != 0 {
         note(&seen.entry, order);
     }
-    send_to(pidfd, seen.record.pid.unwrap_or(0), order)
-        .map_err(|e| Error::system(format!("cannot signal {}", seen.record.id), e))
+    send_to(pidfd, seen.record.pid.unwrap_or(0), order).map_err(failed)
+}
+
+/// Why a process, or more of them, could not be signalled.
+pub fn cannot_signal(whom: &str, why: &std::io::Error) -> Error {
+    let what = format!("cannot signal {whom}: {}", message(why));
+    if why.raw_os_error() == Some(libc::EPERM) {
+        // A set-user-ID command, mostly.
+        return Error::hinted(what, "it runs as another user now: only that user and root can signal it");
+    }
+    Error::refused(what)
+}
+
+/// Whether a process is stopped, by a signal or by a debugger that holds it in such a stop. One that /proc does not show may be.
+pub fn may_be_stopped(pid: i32) -> bool {
+    Stat::of(pid).map_or(true, |stat| matches!(stat.state, 'T' | 't'))
 }
 
 /// Notes who sends what, before it is sent: the monitor reads it at the end. Best effort, for the signal counts more.
@@ -97,7 +117,7 @@ pub fn send_to(pidfd: BorrowedFd<'_>, pid: i32, order: Order) -> std::io::Result
         other => other?,
     }
     // /proc goes by pid, but the worst that a pid of somebody else's can do here is a needless SIGCONT to our process.
-    if order.ends() && Stat::of(pid).is_ok_and(|stat| stat.state == 'T') {
+    if order.ends() && may_be_stopped(pid) {
         let _ = pidfd::send_signal(pidfd, libc::SIGCONT);
     }
     Ok(Delivered::Sent)

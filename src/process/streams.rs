@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::retry_on_intr;
 
 use crate::os::fd;
 use crate::os::fs::FileError;
@@ -159,7 +160,8 @@ fn open_file(path: &Path, which: Which) -> Result<OwnedFd> {
         Which::Output | Which::Error => OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND,
     };
     let mode = Mode::from_raw_mode(0o666);
-    let open = || rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, mode);
+    let open =
+        || retry_on_intr(|| rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, mode));
     umask::as_caller(open).map_err(|e| {
         let what = if which == Which::Input { "open for standard input" } else { "open for output" };
         FileError::new(what, path, e).into()

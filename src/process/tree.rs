@@ -5,6 +5,10 @@
 //! [`super::entry::Entry::hold_monitor`]) until none is left.
 //!
 //! Monitors of managed descendants are passed over, their processes are not: each of them still records its end.
+//!
+//! A list of all processes never shows one that forks and exits faster than the list is read. The kernel's lists of
+//! children do: at every instant some live child of a monitor is, or leads to, whatever still lives. So a look that found
+//! nothing unknown in any of them, while no member ended, proves that there is nothing else.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,6 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::libc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::os::fd;
 use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
 use crate::os::process;
@@ -22,7 +27,7 @@ use super::error::{Error, Result};
 use super::identity::Identity;
 use super::names::Shelf;
 use super::observe::{self, Life, Observed, Pin};
-use super::record::Record;
+use super::record::{Record, State};
 use super::rundir::RunDir;
 use super::signal::{self, Order};
 use super::time::Deadline;
@@ -42,6 +47,30 @@ enum Role {
     Signalled,
     /// A monitor: never signalled, and not waited for.
     Monitor,
+    /// It may not be signalled (a set-user-ID command): nor is it waited for.
+    Refused,
+}
+
+/// What a look at the tree showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Look {
+    /// All there is was known.
+    Nothing,
+    /// Something moved while it was looked at.
+    Unsure,
+    /// There were new members.
+    New,
+}
+
+/// What a pid that was heard of means.
+#[derive(Debug)]
+enum Pinned {
+    /// A live process of the tree.
+    Member(OwnedFd),
+    /// A zombie of the tree.
+    Ended,
+    /// Nobody, or somebody else.
+    Other,
 }
 
 impl Member {
@@ -58,6 +87,8 @@ pub struct Tree {
     members: BTreeMap<i32, Member>,
     /// Without a monitor nobody collects orphans; those that stayed in the session of the process are found by it.
     session: Option<i32>,
+    /// Children that could not be looked at when they were last heard of.
+    hidden: BTreeSet<i32>,
     _hold: Option<OwnedFd>,
 }
 
@@ -68,6 +99,8 @@ fn failed(e: std::io::Error) -> Error {
 impl Tree {
     /// Takes hold of the tree of a live process. `None` if it has ended: its tree cannot be told from others' then.
     pub fn of(run_dir: &RunDir, seen: &Observed) -> Result<Option<Self>> {
+        // Each member takes one.
+        fd::raise_limit();
         let Some(Observed { entry, record, life }) = observe::by_id(run_dir, &seen.record.id)? else {
             return Ok(None);
         };
@@ -80,15 +113,20 @@ impl Tree {
             Some(monitor) => pidfd::open(monitor.pid).ok().map(|pidfd| (monitor.pid, pidfd)),
             None => None,
         };
-        // Its pid is its own if, now that it is pinned, it is the OS parent of the process: a stranger never is.
-        let monitor = monitor.filter(|&(pid, _)| Stat::of(root).is_ok_and(|stat| stat.parent == pid));
+        // The record may lie about the monitor, and all that descends from it will be signalled: it must be the parent of
+        // the process. The pid was its own if the life lock is still held after it was pinned.
+        let is_parent = |pid| Stat::of(root).is_ok_and(|stat| stat.parent == pid);
+        let monitor = match monitor {
+            Some(monitor) if is_parent(monitor.0) && entry.watch()?.is_monitored()? => Some(monitor),
+            _ => None,
+        };
         if pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Alive {
             return Ok(None);
         }
         let session = monitor.is_none().then_some(root);
         let mut members = BTreeMap::from([(root, Member { pidfd, role: Role::New })]);
         members.extend(monitor.map(|(pid, pidfd)| (pid, Member { pidfd, role: Role::Monitor })));
-        Ok(Some(Self { members, session, _hold: hold }))
+        Ok(Some(Self { members, session, hidden: BTreeSet::new(), _hold: hold }))
     }
 
     /// Sends a signal to every member, each once.
@@ -97,26 +135,37 @@ impl Tree {
     /// cannot fork. Then it is continued.
     pub fn send(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
         self.change_roles(Role::Signalled, Role::New);
-        self.send_to_new(run_dir, order)
+        self.send_to_new(run_dir, order, Deadline::NEVER)
     }
 
-    fn send_to_new(&mut self, run_dir: &RunDir, order: Order) -> Result<()> {
+    /// Those that have their signal may go on forking: looking for more ends with the time.
+    fn send_to_new(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<()> {
         // Ended between stopping and continuing, procctl would leave the tree stopped.
         let _blocked = Blocked::new().map_err(failed)?;
+        self.stop_and_send(run_dir, order, deadline).inspect_err(|_| {
+            // Nobody is left stopped by a look that failed half-way (no descriptors).
+            if order.ends() {
+                self.signal_new(libc::SIGCONT);
+            }
+        })
+    }
+
+    fn stop_and_send(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<()> {
         let mut managed = live_records(run_dir)?;
         loop {
             if order.ends() {
                 self.signal_new(libc::SIGSTOP);
             }
-            if !self.look(&managed)? {
+            let look = self.look(&managed, order.ends())?;
+            if look == Look::New {
+                // After they were pinned: a monitor of before may have given its pid to one of them, and one of them may
+                // have become a monitor since.
+                managed = live_records(run_dir)?;
+                self.pass_over_monitors(&managed, order.ends());
+            }
+            if look == Look::Nothing || deadline.is_past() {
                 break;
             }
-            managed = live_records(run_dir)?;
-        }
-        if order.ends() {
-            // Some start was under way when it was found, and came to its record before it was stopped.
-            managed = live_records(run_dir)?;
-            self.spare_monitors(&managed);
         }
         for (entry, record) in &managed {
             let pid = record.pid.unwrap_or(0);
@@ -136,11 +185,22 @@ impl Tree {
         self.members.values_mut().filter(|member| member.role == from).for_each(|member| member.role = to);
     }
 
+    /// A monitor that was stopped before it was known for one goes on.
+    fn pass_over_monitors(&mut self, managed: &[(Entry, Record)], stopped: bool) {
+        for monitor in managed.iter().filter_map(|(_, record)| record.monitor) {
+            let Some(member) = self.members.get_mut(&monitor.pid) else { continue };
+            if stopped && member.role == Role::New {
+                let _ = pidfd::send_signal(member.pidfd.as_fd(), libc::SIGCONT);
+            }
+            member.role = Role::Monitor;
+        }
+    }
+
     /// Waits until no member is left, or the time is over: `false`. Those that come to be meanwhile are signalled, too.
     pub fn wait(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
         loop {
-            self.send_to_new(run_dir, order)?;
-            if self.members.values().all(|member| member.role == Role::Monitor) {
+            self.send_to_new(run_dir, order, deadline)?;
+            if self.members.values().all(|member| matches!(member.role, Role::Monitor | Role::Refused)) {
                 return Ok(true);
             }
             if !self.wait_for_one(deadline)? {
@@ -149,53 +209,102 @@ impl Tree {
         }
     }
 
-    /// Finds members that were not known. Forgets those that have ended. Says whether there were new ones.
-    ///
-    /// The list of all processes is a rumour: any pid in it may be somebody else's by now. A process becomes a member only if,
-    /// after it was pinned, it is still the child of a member that lives.
-    fn look(&mut self, managed: &[(Entry, Record)]) -> Result<bool> {
+    /// Finds members that were not known, and stops them if asked. Forgets those that have ended.
+    fn look(&mut self, managed: &[(Entry, Record)], stop: bool) -> Result<Look> {
         self.members.retain(|_, member| member.is_alive());
+        let known: Vec<i32> = self.members.keys().copied().collect();
+        // Only a hint: see `send_to_new`.
         let is_monitor = |pid| managed.iter().any(|(_, record)| record.monitor.is_some_and(|m| m.pid == pid));
         let me = process::own_pid();
-        let mut found = false;
-        for rumour in rumoured(&proc::all().map_err(failed)?, &self.members, self.session) {
-            if rumour == me || self.members.contains_key(&rumour) {
-                continue;
+        let mut seen = Look::Nothing;
+        let mut hidden = BTreeSet::new();
+        let mut next: VecDeque<i32> = if self.by_children() {
+            known.iter().copied().collect()
+        } else {
+            rumoured(&proc::all().map_err(failed)?, &self.members, self.session).into()
+        };
+        while let Some(pid) = next.pop_front() {
+            let children = if self.by_children() { proc::children(pid) } else { vec![pid] };
+            for child in children {
+                if child == me || self.members.contains_key(&child) {
+                    continue;
+                }
+                match self.pin(child)? {
+                    Pinned::Member(pidfd) => {
+                        if stop && !is_monitor(child) {
+                            let _ = pidfd::send_signal(pidfd.as_fd(), libc::SIGSTOP);
+                        }
+                        self.members.insert(child, Member { pidfd, role: Role::New });
+                        seen = Look::New;
+                        if self.by_children() {
+                            next.push_back(child);
+                        }
+                    }
+                    // It was a child a moment ago, and may have left some of its own. Unless it is hidden from us, and so
+                    // was there before.
+                    Pinned::Other if stop && self.by_children() => {
+                        if !self.hidden.contains(&child) {
+                            seen = seen.max(Look::Unsure);
+                        }
+                        hidden.insert(child);
+                    }
+                    Pinned::Ended | Pinned::Other => {}
+                }
             }
-            let Some((_, pidfd, now)) = Identity::of_pid(rumour).map_err(failed)? else { continue };
-            let of_member = self.members.get(&now.parent).is_some_and(Member::is_alive);
-            let of_session = self.session == Some(now.session)
-                && self.members.get(&now.session).is_some_and(Member::is_alive);
-            if !(of_member || of_session) || matches!(now.state, 'Z' | 'X') {
-                continue;
-            }
-            let role = if is_monitor(rumour) { Role::Monitor } else { Role::New };
-            found |= role == Role::New;
-            self.members.insert(rumour, Member { pidfd, role });
         }
-        Ok(found)
+        // What one that ended left has moved to a list that may have been read before.
+        let ended = |pid| !self.members.get(pid).is_some_and(Member::is_alive);
+        if stop && self.by_children() && known.iter().any(ended) {
+            seen = seen.max(Look::Unsure);
+        }
+        self.hidden = hidden;
+        Ok(seen)
     }
 
-    /// Lets those go on, and end by themselves, that were taken for others and have turned out to be monitors. A monitor that is
-    /// held for another tree of the same command would be waited for in vain.
-    fn spare_monitors(&mut self, managed: &[(Entry, Record)]) {
-        for monitor in managed.iter().filter_map(|(_, record)| record.monitor) {
-            let member = self.members.get_mut(&monitor.pid);
-            if let Some(member) = member.filter(|member| member.role != Role::Monitor) {
-                member.role = Role::Monitor;
-                let _ = pidfd::send_signal(member.pidfd.as_fd(), libc::SIGCONT);
+    /// Whether the kernel's lists of children show the whole tree: without a monitor the orphans are elsewhere.
+    fn by_children(&self) -> bool {
+        self.session.is_none() && proc::tells_children()
+    }
+
+    /// Takes hold of a process that is said to be of the tree.
+    ///
+    /// What /proc lists is a rumour: any pid in it may be somebody else's by now. A process becomes a member only if, after it
+    /// was pinned, it is still the child of a member that lives.
+    fn pin(&self, rumour: i32) -> Result<Pinned> {
+        let Some((_, pidfd, now)) = Identity::of_pid(rumour).map_err(failed)? else {
+            return Ok(Pinned::Other);
+        };
+        let of_member = self.members.get(&now.parent).is_some_and(Member::is_alive);
+        let of_session =
+            self.session == Some(now.session) && self.members.get(&now.session).is_some_and(Member::is_alive);
+        Ok(if !(of_member || of_session) {
+            Pinned::Other
+        } else if matches!(now.state, 'Z' | 'X') {
+            Pinned::Ended
+        } else {
+            Pinned::Member(pidfd)
+        })
+    }
+
+    fn signal_new(&mut self, signal: i32) {
+        for member in self.members.values_mut().filter(|member| member.role == Role::New) {
+            let sent = pidfd::send_signal(member.pidfd.as_fd(), signal);
+            if sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)) {
+                member.role = Role::Refused;
             }
         }
     }
 
-    fn signal_new(&self, signal: i32) {
-        for member in self.members.values().filter(|member| member.role == Role::New) {
-            let _ = pidfd::send_signal(member.pidfd.as_fd(), signal);
-        }
+    /// The pids of those members that live and may not be signalled.
+    pub fn refused(&self) -> Vec<i32> {
+        let refused =
+            self.members.iter().filter(|(_, member)| member.role == Role::Refused && member.is_alive());
+        refused.map(|(&pid, _)| pid).collect()
     }
 
     fn wait_for_one(&self, deadline: Deadline) -> Result<bool> {
-        let waited_for = self.members.values().filter(|member| member.role != Role::Monitor);
+        let waited_for =
+            self.members.values().filter(|member| matches!(member.role, Role::New | Role::Signalled));
         let mut fds: Vec<_> = waited_for.map(|member| PollFd::new(&member.pidfd, PollFlags::IN)).collect();
         loop {
             let left = deadline.left().and_then(|left| Timespec::try_from(left).ok());
@@ -231,19 +340,32 @@ fn rumoured(all: &[Stat], members: &BTreeMap<i32, Member>, session: Option<i32>)
 /// The live processes of the run directory that have a monitor: their life locks are held. What a process calls itself
 /// proves nothing.
 ///
-/// No start that is under way is waited for: it may be a part of the tree and stopped.
+/// No start that is under way is waited for: it may be a part of the tree and stopped. One that has come as far as naming
+/// its monitor counts: its record may appear any moment.
 fn live_records(run_dir: &RunDir) -> Result<Vec<(Entry, Record)>> {
     let mut found = Vec::new();
     for tag in run_dir.names().all(Shelf::Live)? {
         let Some(entry) = run_dir.entry(&tag.id)? else { continue };
         // One whose record cannot be read has no monitor that could be known.
-        if let Ok(Some(record)) = entry.load()
+        if let Ok(Some(record)) = started_or_starting(&entry)
             && entry.watch().is_ok_and(|watch| watch.is_monitored().unwrap_or(false))
         {
             found.push((entry, record));
         }
     }
     Ok(found)
+}
+
+fn started_or_starting(entry: &Entry) -> Result<Option<Record>> {
+    let record = entry.load()?;
+    if record.as_ref().is_some_and(|record| record.state != State::Initial) {
+        return Ok(record);
+    }
+    match entry.load_starting()? {
+        // It appeared in between.
+        None => entry.load(),
+        starting => Ok(starting),
+    }
 }
 
 #[cfg(test)]

@@ -160,7 +160,7 @@ fn failed(e: std::io::Error) -> Error {
 
 /// What to wait for without a monitor; `None` if it has ended and the kernel will not tell more (before Linux 6.9).
 fn unmonitored(pidfd: OwnedFd) -> Result<Option<Phase>> {
-    Ok(if pidfd::inode(&pidfd).is_some() {
+    Ok(if pidfd::inode(&pidfd).map_err(failed)?.is_some() {
         Some(Phase::Reaping(pidfd))
     } else if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
         Some(Phase::End(pidfd))

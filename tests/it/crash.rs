@@ -255,3 +255,22 @@ fn no_monitor_outlives_what_a_killed_launcher_began() {
         assert_eq!(record["state"], "stopped", "{record}");
     }
 }
+
+/// What tests/faults needs is in a build of its own.
+#[cfg(not(feature = "faults"))]
+#[test]
+fn the_program_cannot_be_told_to_fail() {
+    let program = std::fs::read(crate::harness::PROCCTL).unwrap();
+    let name = b"PROCCTL_FAULT";
+    assert!(
+        !program.windows(name.len()).any(|part| part == name),
+        "it knows {}",
+        String::from_utf8_lossy(name)
+    );
+    let env = TestEnv::new();
+    for role in ["command", "monitor", "child"] {
+        let call = env.procctl(["start", "--", "true"]).env("PROCCTL_FAULT", format!("{role}:1:KILL"));
+        let id = call.output().success();
+        assert_eq!(env.join(&id), 0);
+    }
+}

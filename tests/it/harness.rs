@@ -94,6 +94,10 @@ impl TestEnv {
             .env("PROCCTL_RUN_DIR", self.run_dir())
             .current_dir(self.root())
             .process_group(0);
+        // Only a procctl that was built with AddressSanitizer knows it.
+        if let Some(options) = std::env::var_os("ASAN_OPTIONS") {
+            command.env("ASAN_OPTIONS", options);
+        }
         Call { command, input: None, deadline: DEADLINE }
     }
 

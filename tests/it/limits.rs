@@ -1,53 +1,33 @@
 //! §6.9: no processes, no descriptors. A start that can't be made says so, and nothing of it is left.
 
-use crate::harness::{Call, PROCCTL, TestEnv, eventually, installed, is_root, proc_status, skipped};
-use crate::support::assert_numbered_without_gap;
+use crate::harness::{Call, PROCCTL, TestEnv, eventually, installed, proc_status, skipped};
+use crate::support::{OtherUser, assert_numbered_without_gap};
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
 /// A user who has no process but those of one test: a limit on their number is exact.
-struct LonelyUser<'a> {
-    env: &'a TestEnv,
-    uid: u32,
-}
+struct LonelyUser<'a>(OtherUser<'a>);
 
 impl<'a> LonelyUser<'a> {
     /// None, said aloud, where there can't be one. Root itself is bound by no limit.
     fn new(env: &'a TestEnv) -> Option<Self> {
-        if !is_root() || !installed("setpriv") || !installed("prlimit") {
-            skipped("it takes root, setpriv and prlimit");
+        if !installed("prlimit") {
+            skipped("there is no prlimit");
             return None;
         }
-        let uid = 1_900_000_000 + std::process::id() % 10_000_000;
-        for path in [env.root(), &env.path("home"), &env.path("bin")] {
-            chown(path, Some(uid), Some(uid)).unwrap();
-        }
-        // The program may stand where only root can go.
-        let program = env.path("procctl");
-        fs::copy(PROCCTL, &program).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::remove_file(env.path("bin/procctl")).unwrap();
-        std::os::unix::fs::symlink(&program, env.path("bin/procctl")).unwrap();
-        Some(Self { env, uid })
+        OtherUser::new(env).map(Self)
     }
 
     /// `procctl ARG...` as that user, with the limit that `prlimit` is told.
     fn procctl<S: AsRef<OsStr>>(&self, limit: &str, args: impl IntoIterator<Item = S>) -> Call {
-        let user = self.uid.to_string();
-        self.env
-            .program("setpriv")
-            .args(["--clear-groups", "--regid", &user, "--reuid", &user, "--"])
-            .args(["prlimit", limit, "--"])
-            .arg(self.env.path("procctl"))
-            .args(args)
+        self.0.program("prlimit").args([limit, "--", "procctl"]).args(args)
     }
 
     /// Waits until the user has so many processes. Zombies count, and who inherits them may be slow to reap.
     fn await_count(&self, count: usize) {
-        let uid = self.uid.to_string();
+        let uid = self.0.uid.to_string();
         let is_theirs = |pid: i32| proc_status(pid, "Uid").is_some_and(|uids| uids.starts_with(&uid));
         eventually("nobody is left of the last attempt", || {
             let all = fs::read_dir("/proc").unwrap().flatten();
@@ -57,7 +37,7 @@ impl<'a> LonelyUser<'a> {
     }
 
     fn ok(&self, args: &[&str]) -> String {
-        self.procctl("--core=0", args).output().success()
+        self.0.ok(args)
     }
 }
 

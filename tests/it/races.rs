@@ -9,7 +9,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::harness::{TestEnv, is_gone};
-use crate::support::{Held, Worker, assert_numbered_without_gap, files_below, names, record_file};
+use crate::support::{
+    Held, Worker, assert_numbered_without_gap, assert_row_is_consistent, files_below, names, record_file,
+};
 
 const LONG: Duration = Duration::from_secs(300);
 
@@ -253,21 +255,6 @@ struct StopOnDrop<'a>(&'a AtomicBool);
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-#[track_caller]
-fn assert_row_is_consistent(row: &Value) {
-    match row["state"].as_str() {
-        Some("started") => {
-            assert!(row["pid"].is_i64() && row["started_at"].is_string(), "{row}");
-            assert!(row["exitcode"].is_null() && row["stopped_at"].is_null(), "{row}");
-        }
-        Some("stopped") => {
-            assert!(row["exitcode"].is_i64() && row["stopped_at"].is_string(), "{row}");
-            assert!(row["lost"].is_null(), "{row}");
-        }
-        _ => panic!("no state for a started process: {row}"),
     }
 }
 

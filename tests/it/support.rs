@@ -1,11 +1,13 @@
 //! What the tests of the family and of the truth need beside the harness: processes that end on command, OS processes
 //! held by a pidfd, records edited by hand, a pid namespace.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use nix::sys::stat::Mode;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,7 +15,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
-use crate::harness::{Call, DEADLINE, Running, TestEnv, eventually, installed, skipped};
+use crate::harness::{Call, DEADLINE, PROCCTL, Running, TestEnv, eventually, installed, is_root, skipped};
 
 /// Is the running kernel that version or a later one?
 pub(crate) fn kernel_at_least(major: u32, minor: u32) -> bool {
@@ -92,12 +94,18 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(env: &TestEnv, options: &[&str]) -> Self {
+        Self::start_in(env, &env.run_dir(), options)
+    }
+
+    /// In another run directory.
+    pub(crate) fn start_in(env: &TestEnv, run_dir: &Path, options: &[&str]) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let path = env.path(format!("worker-{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
         nix::unistd::mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
         let pipe = OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let script = r#"read -r code < "$0"; exit "$code""#;
-        let id = env.start(options, &["sh", "-c", script, path.to_str().unwrap()]);
+        let call = env.procctl(["start"]).args(options).args(["--", "sh", "-c", script]).arg(&path);
+        let id = call.env("PROCCTL_RUN_DIR", run_dir).output().success();
         Self { id, pipe }
     }
 
@@ -245,6 +253,28 @@ pub(crate) fn assert_numbered_without_gap(mut names: Vec<String>) {
     assert_eq!(names, wanted);
 }
 
+/// What a row of `status` says agrees with itself.
+#[track_caller]
+pub(crate) fn assert_row_is_consistent(row: &Value) {
+    match row["state"].as_str() {
+        Some("started") => {
+            assert!(row["pid"].is_i64() && row["started_at"].is_string(), "{row}");
+            assert!(row["exitcode"].is_null() && row["stopped_at"].is_null(), "{row}");
+        }
+        Some("stopped") => {
+            assert!(row["exitcode"].is_i64() && row["stopped_at"].is_string(), "{row}");
+            assert!(row["lost"].is_null(), "{row}");
+        }
+        _ => panic!("no state for a started process: {row}"),
+    }
+}
+
+/// A figure or a seed, among what the test runner shows of a test that fails, or of all with `--nocapture`.
+#[expect(clippy::print_stderr, reason = "writing to stderr itself would not be captured")]
+pub(crate) fn say(what: &str) {
+    eprintln!("{what}");
+}
+
 /// Runs a bash script as PID 1 of a pid namespace of its own: whatever it leaves behind dies with it.
 /// None, said aloud, where that is not permitted.
 pub(crate) fn in_pid_namespace(env: &TestEnv, script: &str) -> Option<Call> {
@@ -270,4 +300,68 @@ pub(crate) fn said_inside(env: &TestEnv, options: &[&str], script: &str) -> Stri
     let said = env.ok(["logs", &id]);
     assert_eq!(code, 0, "the script said: {said}");
     said
+}
+
+/// Another user: one that has no process but those of the test, and owns the test's directory.
+pub(crate) struct OtherUser<'a> {
+    env: &'a TestEnv,
+    pub(crate) uid: u32,
+}
+
+impl<'a> OtherUser<'a> {
+    /// None, said aloud, where there can't be one.
+    pub(crate) fn new(env: &'a TestEnv) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        if !is_root() || !installed("setpriv") {
+            skipped("it takes root and setpriv to become another user");
+            return None;
+        }
+        // Nobody else's, whatever runs beside this test: limits count by user.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let uid = 1_900_000_000 + std::process::id() % 1_000_000 * 100 + number % 100;
+        for path in [env.root(), &env.path("home"), &env.path("bin")] {
+            chown(path, Some(uid), Some(uid)).unwrap();
+        }
+        // The program may stand where only root can go.
+        let program = env.path("procctl");
+        fs::copy(PROCCTL, &program).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::remove_file(env.path("bin/procctl")).unwrap();
+        std::os::unix::fs::symlink(&program, env.path("bin/procctl")).unwrap();
+        Some(Self { env, uid })
+    }
+
+    /// The words that make this user run the program that follows them.
+    pub(crate) fn words(&self) -> String {
+        format!("setpriv --clear-groups --regid {0} --reuid {0} --", self.uid)
+    }
+
+    /// A program that this user runs.
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>) -> Call {
+        let words = self.words();
+        let mut words = words.split(' ');
+        self.env.program(words.next().unwrap()).args(words).arg(program)
+    }
+
+    /// `procctl ARG...` by this user.
+    pub(crate) fn procctl<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Call {
+        self.program(self.env.path("procctl")).args(args)
+    }
+
+    /// `procctl ARG...` by this user, which must succeed.
+    #[track_caller]
+    pub(crate) fn ok(&self, args: &[&str]) -> String {
+        self.procctl(args).output().success()
+    }
+}
+
+/// Runs a bash script in a mount namespace of its own, after some words that mount. None, said aloud, where that is not
+/// permitted.
+pub(crate) fn with_mounts(env: &TestEnv, mount: &str, script: &str) -> Option<Call> {
+    let run = |script: &str| env.program("unshare").args(["--mount", "bash", "-c", script]);
+    if !installed("unshare") || !run(mount).output().status.success() {
+        skipped("nothing may be mounted here");
+        return None;
+    }
+    Some(run(&format!("{mount}\n{script}")))
 }

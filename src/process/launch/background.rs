@@ -1,7 +1,9 @@
 //! Starting under a monitor of its own.
 
+use std::io;
 use std::os::fd::OwnedFd;
 
+use crate::os::fault::{deed, moment};
 use crate::os::process::{self, Fork};
 
 use crate::process::entry::Entry;
@@ -14,8 +16,8 @@ use crate::process::rundir::RunDir;
 
 /// Forks the monitor and waits for its answer.
 pub(super) fn start(job: Job<'_>) -> Result<Record> {
-    let pipe = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC);
-    let forked = pipe.map_err(std::io::Error::from).and_then(|pipe| Ok((process::fork()?, pipe)));
+    let pipe = || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?);
+    let forked = deed::<_, io::Error>("pipe", "", pipe).and_then(|pipe| Ok((process::fork()?, pipe)));
     let (answer, report) = match forked {
         Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
         Ok((Fork::Parent(_), pipe)) => pipe,
@@ -28,7 +30,10 @@ pub(super) fn start(job: Job<'_>) -> Result<Record> {
     drop(report);
     let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = job;
     drop((life, number, name_lock, creator, plan));
-    let bytes = read_to_end(&answer).map_err(|e| Error::system("cannot hear from the monitor", e))?;
+    let bytes = match read_to_end(&answer) {
+        Ok(bytes) => bytes,
+        Err(e) => return unheard(run_dir, &entry, e),
+    };
     match serde_json::from_slice(&bytes) {
         Ok(Answer::Started(started)) => {
             started.complete(&mut record);
@@ -51,11 +56,20 @@ fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
     }
 }
 
+/// The answer could not be read. What came of the start can be seen when it is over.
+fn unheard(run_dir: &RunDir, entry: &Entry, e: std::io::Error) -> Result<Record> {
+    match entry.wait_for_start().and_then(|()| observe::facts(run_dir, entry)) {
+        Ok(Some((record, _))) if record.state != State::Initial => Ok(record),
+        _ => Err(Error::system("cannot hear from the monitor", e)),
+    }
+}
+
 /// Reads a pipe to its end.
-fn read_to_end(pipe: &OwnedFd) -> std::io::Result<Vec<u8>> {
+fn read_to_end(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {
+        moment("answer");
         match rustix::io::read(pipe, &mut buffer) {
             Ok(0) => return Ok(bytes),
             Ok(length) => bytes.extend_from_slice(&buffer[..length]),

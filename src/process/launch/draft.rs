@@ -1,5 +1,10 @@
 //! A new process before its first record: everything that it takes in the run directory, or nothing.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use rustix::io::retry_on_intr;
+
 use crate::os::fs::FileError;
 
 use super::Request;
@@ -45,18 +50,19 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     let daemon = request.daemon.unwrap_or(false);
     if daemon && creator.is_none() {
         return Err(Error::hinted(
-            "a daemonic process needs a parent, and that of procctl is outside of this PID namespace",
+            "a daemonic process needs a parent, and that of procctl is outside of this PID namespace or hidden from you",
             "say --parent PID",
         ));
     }
     check_file_size_limit()?;
     retention::check()?;
-    let directory = match &request.directory {
-        Some(directory) => directory.clone(),
+    let directory = if let Some(directory) = &request.directory {
+        directory.clone()
+    } else {
         // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
-        None => {
-            std::fs::read_link("/proc/self/cwd").map_err(|e| FileError::new("read", "/proc/self/cwd", e))?
-        }
+        let read = || rustix::fs::readlink("/proc/self/cwd", Vec::new());
+        let path = retry_on_intr(read).map_err(|e| FileError::new("read", "/proc/self/cwd", e))?;
+        OsString::from_vec(path.into_bytes()).into()
     };
     let (boot_id, pid_namespace) = (run_dir.host.boot_id()?.to_owned(), run_dir.host.pid_namespace()?);
     let key = creator.as_ref().map_or(NO_PARENT, |creator| &creator.key);
@@ -103,6 +109,8 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     };
     let draft = Draft { run_dir, entry, record, number, creator };
     let filled = (|| {
+        // The numbers of many ancestors make a long name.
+        name::check(&draft.record.name).map_err(|why| Error::hinted(why, "name it with -n NAME"))?;
         draft.entry.make_sentinel()?;
         authkey::give(run_dir, draft.creator.as_ref(), &ledger, &draft.entry, request.authkey.as_deref())
     })();

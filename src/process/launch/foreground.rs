@@ -26,13 +26,16 @@ pub(super) fn run(mut job: Job<'_>) -> Result<Record> {
         Error::system("cannot wait for signals", e)
     })?;
     let pid = job.begin().map_err(|failure| failure.into_error(&command, &directory))?;
-    let Job { run_dir, entry, record, plan, life, creator, .. } = job;
-    let Plan { signals: blocked, .. } = plan;
+    let Job { run_dir, entry, record, plan, life, creator, number, name_lock, .. } = job;
+    let Plan { signals: blocked, streams, .. } = plan;
+    let creator = creator.filter(|_| record.daemon);
+    // Recording the end takes descriptors, and there may be no others.
+    drop((number, name_lock, streams));
     // Stop signals and the rest act on procctl as on any program, so that ^Z and fg work. Those that are forwarded have
     // been blocked since before there was a process, and none is lost.
     let _ = signals::set_mask(&signals::union(&blocked.mask, &waited_for));
-    let parent = creator.as_ref().filter(|_| record.daemon);
-    let supervisor = Supervisor { run_dir, entry: &entry, pid, signals: Some(&signals), parent };
+    let supervisor =
+        Supervisor { run_dir, entry: &entry, pid, signals: Some(&signals), parent: creator.as_ref() };
     let ended = supervisor.wait(&mut |received: Received| {
         if !is_for_the_group(received) {
             process::signal_child(pid, received.signal);

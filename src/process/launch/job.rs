@@ -20,13 +20,14 @@ use crate::process::recover;
 use crate::process::rundir::RunDir;
 use crate::process::streams::{Stream, Streams};
 
-/// A new process, ready to be spawned.
-pub(super) fn new<'a>(run_dir: &'a RunDir, request: &Request, own_session: bool) -> Result<Job<'a>> {
+/// A new process, ready to be spawned. The request ends here: its authkey must not be in the memory that a monitor gets.
+pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Result<Job<'_>> {
     for &passed in &request.passed {
         check_passed(passed)?;
     }
     let files = request.streams.open_files()?;
-    let draft = draft(run_dir, request)?;
+    let draft = draft(run_dir, &request)?;
+    drop(request.authkey);
     let prepared = (|| {
         let name_lock = claim_name(run_dir, &draft.record)?;
         let life = draft
@@ -71,7 +72,7 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
         return recorded(run_dir, entry);
     };
     // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
-    if entry.dir.has(STARTING) {
+    if entry.dir.has(STARTING)? {
         drop(life);
         recover::settle(run_dir, &entry)?;
         return recorded(run_dir, entry);
@@ -132,7 +133,10 @@ fn claim_name(run_dir: &RunDir, record: &Record) -> Result<Option<OwnedFd>> {
     let lock = run_dir.names().lock_name(&record.name)?;
     for tag in run_dir.names().find(Shelf::Live, &record.name)? {
         // A record that cannot be read bears no name.
-        let Ok(Some(seen)) = observe::by_id(run_dir, &tag.id) else { continue };
+        let Ok(Some(seen)) = observe::by_id(run_dir, &tag.id) else {
+            run_dir.drop_if_nowhere(Shelf::Live, &tag)?;
+            continue;
+        };
         if seen.record.name == record.name && seen.is_alive() {
             return Err(Error::hinted(
                 format!("a live process named '{}' exists: {}", record.name, seen.record.id),

@@ -13,6 +13,8 @@ use std::ffi::OsString;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
+use crate::os::secret::Secret;
+
 use super::entry::Entry;
 use super::environment::Changes;
 use super::error::Result;
@@ -45,7 +47,7 @@ pub struct Request {
     /// Descriptors to pass on.
     pub passed: Vec<RawFd>,
     /// The authkey, or the parent's.
-    pub authkey: Option<Vec<u8>>,
+    pub authkey: Option<Secret>,
 }
 
 /// Records a process without starting it.
@@ -66,7 +68,7 @@ pub fn create(run_dir: &RunDir, request: &Request) -> Result<Record> {
 }
 
 /// Records a process and starts it in the background.
-pub fn start(run_dir: &RunDir, request: &Request) -> Result<Record> {
+pub fn start(run_dir: &RunDir, request: Request) -> Result<Record> {
     background::start(job::new(run_dir, request, true)?)
 }
 
@@ -76,6 +78,6 @@ pub fn start_recorded(run_dir: &RunDir, entry: Entry) -> Result<Record> {
 }
 
 /// Records a process, starts it in the foreground and stays its monitor until it has ended. Returns the final record.
-pub fn run(run_dir: &RunDir, request: &Request) -> Result<Record> {
+pub fn run(run_dir: &RunDir, request: Request) -> Result<Record> {
     foreground::run(job::new(run_dir, request, false)?)
 }

@@ -13,6 +13,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 use rustix::event::{PollFd, PollFlags};
 
+use crate::os::fault;
 use crate::os::pidfd::{self, Stage};
 use crate::os::process::{self, Fork, Usage};
 use crate::os::signals::{Blocked, SignalFd};
@@ -62,6 +63,7 @@ pub fn adopt(run_dir: &RunDir, entry: &Entry, pidfd: &OwnedFd) -> bool {
 
 /// In the new monitor: everything from the fork to its end.
 fn be_monitor(run_dir: &RunDir, entry: &Entry, mut record: Record, pidfd: &OwnedFd, life: OwnedFd) -> ! {
+    fault::play("adopter");
     let _ = process::new_session();
     // One that would keep the command's standard streams open is worse than none.
     let Ok(null) = fd::dev_null() else { process::exit(1) };
@@ -110,7 +112,7 @@ fn watch(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, signals: Option<
             end = Some((Moment::now(), usage_of_zombie(record, pidfd)));
         }
         let Some((at, usage)) = end else { continue };
-        if stage == Stage::Reaped || pidfd::inode(pidfd).is_none() {
+        if stage == Stage::Reaped || pidfd::inode(pidfd).is_ok_and(|inode| inode.is_none()) {
             return Outcome::told_by_kernel(pidfd, usage, at)
                 .unwrap_or_else(|| Outcome::Lost(UNTOLD.to_owned()));
         }
@@ -151,7 +153,10 @@ impl Parent {
 }
 
 fn end_with_parent(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, parent: i32) {
-    super::note_parent_exit(entry, parent);
+    // One that may not be signalled (a set-user-ID command) will not end by it.
+    if pidfd::send_signal(pidfd, 0).is_ok() {
+        super::note_parent_exit(entry, parent);
+    }
     let order = Order { action: Action::ParentExit, signal: libc::SIGTERM };
     let _ = signal::send_to(pidfd, record.pid.unwrap_or(0), order);
 }

@@ -1,11 +1,14 @@
 //! From a prepared start to a process under its monitor.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use nix::sys::signal::Signal;
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
+use crate::os::fault::{self, deed};
 use crate::os::process;
 
 use super::Supervisor;
@@ -94,10 +97,10 @@ impl Job<'_> {
         let monitor = process::own_pid();
         self.record.monitor = Some(Monitor { pid: monitor, adopted: false });
         self.record.state = State::Started;
-        let (mut failure, mut prepared) = (None, false);
+        let (mut failure, ready) = (None, AtomicBool::new(false));
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
         let spawned = process::spawn(&mut || {
-            failure = Some(child::become_command(plan, entry, record, monitor, &mut prepared));
+            failure = Some(child::become_command(plan, entry, record, monitor, &ready));
             1
         });
         let started = match (spawned, failure) {
@@ -107,8 +110,8 @@ impl Job<'_> {
                 let _ = process::reap(pid);
                 Err(failure)
             }
-            // It was killed before it could say why.
-            (Ok(pid), None) if !prepared => {
+            // It let go of this memory without a word, and not by an exec.
+            (Ok(pid), None) if !ready.load(Ordering::SeqCst) => {
                 let _ = process::reap(pid);
                 Err(Failure::Killed)
             }
@@ -132,7 +135,16 @@ impl Job<'_> {
 
     /// The command runs: let the record appear.
     fn commit(&self) -> Result<()> {
-        self.entry.dir.rename(STARTING, RECORD)?;
+        if let Err(e) = self.entry.dir.rename(STARTING, RECORD) {
+            // It can have been done and the answer lost (a network file system): what the record says counts.
+            let appeared = self
+                .entry
+                .load()
+                .is_ok_and(|now| now.is_some_and(|now| now.process() == self.record.process()));
+            if !appeared {
+                return Err(e.into());
+            }
+        }
         if let Some(number) = &self.number {
             // If it cannot be written, the next one to take a number finds out.
             let _ = number.commit();
@@ -160,6 +172,7 @@ impl Job<'_> {
 
     /// In the monitor's own process: everything from here to its end. `report` tells the launcher how it went.
     pub fn run_as_monitor(mut self, report: OwnedFd) -> ! {
+        fault::play("monitor");
         let pid = match process::new_session().map_err(|e| {
             Failure::Setup("cannot make a session".to_owned(), e.raw_os_error().unwrap_or(libc::EPERM))
         }) {
@@ -176,7 +189,7 @@ impl Job<'_> {
         let answer = Answer::of(&self.record, pid.as_ref().err());
         let answer = serde_json::to_vec(&answer).unwrap_or_default();
         // A launcher that was killed does not read it. The process lives, and its record says so.
-        let _ = rustix::io::write(&report, &answer);
+        let _ = deed("write", "answer", || retry_on_intr(|| rustix::io::write(&report, &answer)));
         drop(report);
         let Ok(pid) = pid else { process::exit(1) };
 
@@ -196,6 +209,7 @@ impl Job<'_> {
         let ended = supervisor.wait(&mut |_| process::signal_child(pid, libc::SIGTERM));
         supervisor.record(ended);
         drop(life);
+        process::let_kernel_reap();
         entry.wait_until_not_held();
         retention::clear_now_and_then(run_dir, keep);
         process::exit(0)

@@ -49,7 +49,10 @@ fn settle_down(
     handled: &[Signal],
 ) -> (Option<SignalFd>, Option<Duration>) {
     for stream in 0..3 {
-        let _ = fd::put(null, stream);
+        // Whatever happens, nobody waits for the end of a stream that a monitor holds.
+        if fd::put(null, stream).is_err() {
+            fd::close(stream);
+        }
     }
     let _ = rustix::process::chdir("/");
     kept.push(run_dir.root.as_fd().as_raw_fd());

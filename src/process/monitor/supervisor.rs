@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::libc;
 use rustix::event::{PollFd, PollFlags};
 
-use crate::os::proc;
 use crate::os::process::{self, Ended, Which};
 use crate::os::signals::{Received, SignalFd};
 
@@ -14,6 +13,7 @@ use crate::process::entry::Entry;
 use crate::process::family::Creator;
 use crate::process::record::Witness;
 use crate::process::rundir::RunDir;
+use crate::process::signal;
 use crate::process::time::Moment;
 
 /// What waits for the end of one process and records it: a monitor, or `run`.
@@ -85,9 +85,12 @@ impl Supervisor<'_> {
     }
 
     fn end_with_parent(&self, parent: &Creator) {
-        super::note_parent_exit(self.entry, parent.process.pid);
+        // One that may not be signalled (a set-user-ID command) will not end by it.
+        if process::may_signal(self.pid) {
+            super::note_parent_exit(self.entry, parent.process.pid);
+        }
         process::signal_child(self.pid, libc::SIGTERM);
-        if proc::Stat::of(self.pid).is_ok_and(|stat| stat.state == 'T') {
+        if signal::may_be_stopped(self.pid) {
             process::signal_child(self.pid, libc::SIGCONT);
         }
     }

@@ -147,7 +147,7 @@ fn all_agree(soak: &Soak) -> Verdict {
             live.insert(row["id"].as_str().unwrap().to_owned(), tag);
             let pid = i32::try_from(row["pid"].as_i64().unwrap()).unwrap();
             let process = pidfd::open(pid).ok().filter(is_alive);
-            let inode = process.and_then(pidfd::inode);
+            let inode = process.and_then(|process| pidfd::inode(process).unwrap());
             if inode != row["pidfd_inode"].as_u64() {
                 return Err(broken(tag, format!("at rest: started, and its process is not there: {row}")));
             }
