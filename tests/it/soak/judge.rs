@@ -114,6 +114,9 @@ pub(super) fn begin(soak: &Soak, shell: usize, key: (u16, u32), operation: &Oper
             }
             words.extend(json.then(|| "--json".to_owned()));
             words.extend(alive.then(|| "--alive".to_owned()));
+            if *alive {
+                begun.settled.retain(|tag| model.workers[tag].is_certainly_alive());
+            }
             words.extend(children.then(|| "--children".to_owned()));
         }
         Operation::Get(tag, field) => {
