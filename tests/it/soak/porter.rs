@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use procctl::os::pidfd;
 
-use super::model::{Closed, Kid, Start, broken};
+use super::model::{Closed, Kid, Start, Worker, broken};
 use super::operation::Tag;
 use super::rng::Rng;
 use super::shell::Done;
@@ -149,7 +149,9 @@ fn open(soak: &Soak, tag: Tag) {
 
 /// Makes a join wait for a process before it is let go.
 fn open_with_witness(soak: &Soak, tag: Tag) {
-    let id = soak.model().workers.get(&tag).and_then(|worker| worker.id.clone());
+    // While its start is under way nobody is told of it, though it runs.
+    let is_told = |worker: &&Worker| worker.answered.is_some();
+    let id = soak.model().workers.get(&tag).filter(is_told).and_then(|worker| worker.id.clone());
     let Some(id) = id else { return open(soak, tag) };
     let mut join = soak.env.program(&soak.program).args(["join", &id]).spawn();
     let deadline = Instant::now() + Duration::from_secs(3);
