@@ -46,8 +46,12 @@ docs:
     PROCCTL_UPDATE=1 cargo test -q generated
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 
-# The tests again and again for so many minutes, with 1 to 8 test threads, until one fails
+# Random operations and random kills for so many minutes, against a model of what must be true, on the release binary
 stress MINUTES='10':
+    PROCCTL_SOAK_MINUTES={{ MINUTES }} cargo test --release --locked --test it -- --ignored --nocapture a_long_soak
+
+# The tests again and again for so many minutes, with 1 to 8 test threads, until one fails
+repeat MINUTES='10':
     #!/usr/bin/env bash
     set -euo pipefail
     cargo test --no-run

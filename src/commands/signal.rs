@@ -124,6 +124,10 @@ fn wait_for_trees(
     order: Order,
     kill_at: Option<Deadline>,
 ) -> Result<()> {
+    let monitors: Vec<i32> = trees.iter().flat_map(Tree::monitors).collect();
+    for tree in trees.iter_mut() {
+        tree.pass_over(&monitors);
+    }
     for tree in trees {
         if !tree.wait(run_dir, order, kill_at.unwrap_or(Deadline::NEVER))? {
             tree.send(run_dir, Order::KILL)?;

@@ -18,7 +18,7 @@ use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
 use super::authkey;
-use super::error::Result;
+use super::error::{Error, Result};
 use super::family::{self, Outside};
 use super::id::Id;
 use super::recover;
@@ -100,15 +100,29 @@ impl Ledger {
         let file = self.dir.open_or_create(COUNT)?;
         let failed = |e| FileError::new("lock", self.dir.path().join(COUNT), e);
         lock::lock(&file, 0).map_err(failed)?;
-        let mut text = [0; 32];
-        let read = || retry_on_intr(|| rustix::io::pread(&file, &mut text, 0));
-        let length = file_deed("read", COUNT, read).map_err(|e| failed(e.into()))?;
-        Ok(Number { value: parse(&text[..length]), file })
+        Ok(Number::read(file).map_err(failed)?)
+    }
+
+    /// Settles what somebody left who had taken a number and was killed. The next one to take a number would do it; but the
+    /// parent may have ended. Does nothing while somebody is at work.
+    fn settle_leftover(&self, run_dir: &RunDir) -> Result<()> {
+        let file = self.dir.open_or_create(COUNT)?;
+        let failed = |e| FileError::new("lock", self.dir.path().join(COUNT), e);
+        if !lock::try_lock(&file, 0).map_err(failed)? {
+            return Ok(());
+        }
+        let mut locked = Number::read(file).map_err(failed)?;
+        let next = locked.value + 1;
+        if self.child(next)?.is_some() { locked.settle(run_dir, self, next) } else { Ok(()) }
     }
 
     /// Forgets a child whose record is about to be removed, so that its number stays used up.
     pub fn forget(&self, number: u64) -> Result<()> {
-        let locked = self.lock()?;
+        let locked = match self.lock() {
+            // Somebody else closed the last child of a parent that has ended, and the ledger went with it.
+            Err(Error::File(e)) if e.is_not_found() => return Ok(()),
+            other => other?,
+        };
         if locked.value < number {
             locked.write(number).map_err(|e| FileError::new("write", self.dir.path().join(COUNT), e))?;
         }
@@ -118,7 +132,10 @@ impl Ledger {
 
     /// Removes the ledger of a parent that will create no more children, if it has none left.
     pub fn remove_if_empty(self, run_dir: &RunDir, key: &str) -> Result<()> {
-        let _locked = self.lock()?;
+        let _locked = match self.lock() {
+            Err(Error::File(e)) if e.is_not_found() => return Ok(()),
+            other => other?,
+        };
         let is_child = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
         if self.dir.find(is_child)?.is_none() {
             optional(self.dir.unlink(super::entry::AUTHKEY))?;
@@ -140,6 +157,14 @@ pub struct Number {
 }
 
 impl Number {
+    /// That of the last child.
+    fn read(file: OwnedFd) -> std::io::Result<Self> {
+        let mut text = [0; 32];
+        let read = || retry_on_intr(|| rustix::io::pread(&file, &mut text, 0));
+        let length = file_deed("read", COUNT, read)?;
+        Ok(Self { value: parse(&text[..length]), file })
+    }
+
     /// Makes it used up. The record has appeared.
     pub fn commit(&self) -> std::io::Result<()> {
         self.write(self.value)
@@ -184,15 +209,15 @@ impl Number {
     }
 }
 
-/// Removes the ledgers without children whose parents can create no more.
+/// Settles what killed starts have left in the ledgers, and removes those without children whose parents can create no more.
 pub fn clear_abandoned(run_dir: &RunDir) -> Result<()> {
     let Some(parents) = optional(run_dir.root.open_dir("parents"))? else { return Ok(()) };
     for key in parents.list()? {
         let Some(key) = key.to_str() else { continue };
-        // One that cannot be opened, or removed, does not stop the others.
-        if let Ok(true) = is_abandoned(run_dir, key)
-            && let Ok(Some(ledger)) = Ledger::open(run_dir, key)
-        {
+        // One that cannot be settled, opened or removed does not stop the others.
+        let Ok(Some(ledger)) = Ledger::open(run_dir, key) else { continue };
+        let _ = ledger.settle_leftover(run_dir);
+        if let Ok(true) = is_abandoned(run_dir, key) {
             let _ = ledger.remove_if_empty(run_dir, key);
         }
     }

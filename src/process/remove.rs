@@ -13,18 +13,8 @@ use super::rundir::RunDir;
 
 /// Forgets a process that has ended, or was not started. Its monitor may be on its last steps: they are waited for.
 pub fn close(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
-    let id = &record.id;
     if record.state == State::Initial {
-        // Between the look and this a start may have come.
-        let Some(_life) = entry.take_life()? else {
-            return Err(Error::refused(format!("cannot close {id}: it is being started")));
-        };
-        return match entry.load()? {
-            Some(now) if now.state != State::Initial => {
-                Err(Error::refused(format!("cannot close {id}: it has been started")))
-            }
-            _ => forget(run_dir, entry, record),
-        };
+        return close_initial(run_dir, entry, record);
     }
     // The record is final a moment before its monitor has settled the rest.
     match entry.lock_for_writing() {
@@ -32,6 +22,27 @@ pub fn close(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
         Err(Error::File(e)) if e.is_not_found() => Ok(()),
         Err(e) => Err(e),
         Ok(_lock) => forget(run_dir, entry, record),
+    }
+}
+
+/// Forgets a process that was not started. Somebody else may be starting, changing or closing it: that is waited for.
+fn close_initial(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    let closed = |e: &Error| matches!(e, Error::File(e) if e.is_not_found());
+    loop {
+        let locked = entry.take_life().and_then(|life| Ok((life, entry.lock_for_writing()?)));
+        let (life, _lock) = match locked {
+            Err(e) if closed(&e) => return Ok(()),
+            other => other?,
+        };
+        match entry.load()? {
+            Some(now) if now.state != State::Initial => {
+                return Err(Error::refused(format!("cannot close {}: it has been started", record.id)));
+            }
+            None => return Ok(()),
+            Some(_) if life.is_some() => return forget(run_dir, entry, record),
+            // Whoever had the life lock held the write lock, too, and is done.
+            Some(_) => {}
+        }
     }
 }
 

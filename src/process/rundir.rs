@@ -207,7 +207,12 @@ impl RunDir {
 }
 
 fn ids_in(folder: &Dir) -> Result<Vec<Id>> {
-    Ok(folder.list()?.iter().filter_map(|name| name.to_str().and_then(Id::parse)).collect())
+    // One that was removed since it was opened has none.
+    Ok(optional(folder.list())?
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| name.to_str().and_then(Id::parse))
+        .collect())
 }
 
 /// Says what kind of wrong it is when the path cannot be opened as a directory.

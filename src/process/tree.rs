@@ -286,6 +286,23 @@ impl Tree {
         })
     }
 
+    /// The monitors in it that live.
+    pub fn monitors(&self) -> Vec<i32> {
+        let monitors =
+            self.members.iter().filter(|(_, member)| member.role == Role::Monitor && member.is_alive());
+        monitors.map(|(&pid, _)| pid).collect()
+    }
+
+    /// Passes over those that have turned out, in another tree of the same command, to be monitors: that tree holds them, and
+    /// they would be waited for in vain. Pinned and alive in both, they are the same processes.
+    pub fn pass_over(&mut self, monitors: &[i32]) {
+        for (pid, member) in &mut self.members {
+            if monitors.contains(pid) && member.is_alive() {
+                member.role = Role::Monitor;
+            }
+        }
+    }
+
     fn signal_new(&mut self, signal: i32) {
         for member in self.members.values_mut().filter(|member| member.role == Role::New) {
             let sent = pidfd::send_signal(member.pidfd.as_fd(), signal);

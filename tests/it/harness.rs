@@ -50,6 +50,11 @@ impl TestEnv {
         self.leftovers_allowed = Some(why);
     }
 
+    /// Whether its files stay when the test ends: somebody will want to look at them.
+    pub(crate) fn keep(&mut self, keep: bool) {
+        self.root.disable_cleanup(keep);
+    }
+
     /// The test's own directory. The run directory, the home and the scripts are in it.
     pub(crate) fn root(&self) -> &Path {
         self.root.path()
@@ -297,6 +302,11 @@ impl Gate {
         format!("read -r _ < {}", self.0.display())
     }
 
+    /// The FIFO.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Waits until somebody waits at it, and lets that one go on.
     pub(crate) fn open(&self) {
         let mut pipe = eventually("somebody waits at the gate", || {
@@ -412,6 +422,11 @@ impl Call {
     pub(crate) fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
+    }
+
+    /// The bare command, for what needs other streams.
+    pub(crate) fn into_command(self) -> Command {
+        self.command
     }
 
     /// Runs it to its end, and to the end of its output: a stream that somebody else still holds open is an overrun.

@@ -41,6 +41,7 @@ mod rundir;
 mod scale;
 mod sentinel;
 mod set;
+mod soak;
 mod start;
 mod status;
 mod storm;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::harness::TestEnv;
+use crate::support::record_file;
 
 #[test]
 fn the_name_may_be_set_at_any_time() {
@@ -104,6 +105,20 @@ fn the_name_of_a_live_unique_process_can_not_be_taken() {
     env.ok(["kill", "--wait", &only]);
     env.ok(["set", &other, "name=only"]);
     assert_eq!(env.get(&other, "name"), "only");
+}
+
+#[test]
+fn a_process_whose_renaming_was_cut_off_is_listed_and_signalled_once() {
+    let env = TestEnv::new();
+    let id = env.sleeper(&["-n", "one"]);
+    // The new name is in the index before the record says it.
+    let twin = format!("names/live/000/0000000000000001.0.0000000000000001.{id}");
+    std::fs::create_dir_all(env.run_dir().join("names/live/000")).unwrap();
+    std::os::unix::fs::symlink("-", env.run_dir().join(twin)).unwrap();
+    assert_eq!(env.json(["status", "--alive", "--json"]).as_array().unwrap().len(), 1);
+    env.ok(["kill", "--all", "--wait"]);
+    let signals = std::fs::read_to_string(record_file(&env, &id).with_file_name("signals")).unwrap();
+    assert_eq!(signals.lines().count(), 1, "{signals}");
 }
 
 #[test]
