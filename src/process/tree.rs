@@ -306,7 +306,8 @@ impl Tree {
     fn signal_new(&mut self, signal: i32) {
         for member in self.members.values_mut().filter(|member| member.role == Role::New) {
             let sent = pidfd::send_signal(member.pidfd.as_fd(), signal);
-            if sent.is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)) {
+            // Of one that has been reaped nothing is wanted any more.
+            if sent.is_err_and(|e| e.raw_os_error() != Some(libc::ESRCH)) {
                 member.role = Role::Refused;
             }
         }
