@@ -139,7 +139,9 @@ pub(crate) fn every_step(role: &str, scene: impl Fn(&Try<'_>)) {
             before.assert_all_answer(&env);
             // Who is killed, or cannot remove a thing, or is told that what has been done has failed, leaves what is cleared
             // later.
-            let removes = ["remove", "list", "gone.", "open names/"].iter().any(|word| struck.contains(word));
+            let removes = ["remove", "list", "gone.", "open names/", "open processes/"]
+                .iter()
+                .any(|word| struck.contains(word));
             if strike == Strike::Kill || struck.contains(" after ") || removes {
                 tidy::clear_old(&env);
             }

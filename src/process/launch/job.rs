@@ -57,9 +57,7 @@ pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Resu
 
 /// A process in state `initial`, ready to be spawned.
 pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
-    let id = entry.id.clone();
-    let once = || Error::refused(format!("cannot start {id}: a process can be started only once"));
-    let before = entry.load()?.filter(|record| record.state == State::Initial).ok_or_else(once)?;
+    let before = not_started(&entry)?;
     let streams = Streams {
         input: Stream::from_record(&before.stdin),
         output: Stream::from_record(&before.stdout),
@@ -77,7 +75,7 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
         recover::settle(run_dir, &entry)?;
         return recorded(run_dir, entry);
     }
-    let mut record = entry.load()?.filter(|record| record.state == State::Initial).ok_or_else(once)?;
+    let mut record = not_started(&entry)?;
     let creator = parent_of_recorded(run_dir, &record)?;
     if let Some(creator) = &creator {
         creator.check_may_have_children()?;
@@ -92,6 +90,16 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
     let plan = plan(run_dir, &entry, &record, &changes, streams, Some(&directory), Vec::new(), true)?;
     run_dir.names().add(Shelf::Live, &record)?;
     Ok(Job { run_dir, entry, record, was_recorded: true, plan, life, number: None, name_lock, creator })
+}
+
+/// The record of a process that can still be started.
+fn not_started(entry: &Entry) -> Result<Record> {
+    let why = match entry.load()? {
+        Some(record) if record.state == State::Initial => return Ok(record),
+        Some(_) => "a process can be started only once",
+        None => "it was closed",
+    };
+    Err(Error::refused(format!("cannot start {}: {why}", entry.id)))
 }
 
 /// The creator of a recorded process, if it lives. A daemonic process cannot be started without one.
