@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 
 use crate::harness::{TestEnv, eventually, installed, is_root, proc_status, skipped};
-use crate::support::{Held, OtherUser, kill_leftovers, with_mounts};
+use crate::support::{Held, OtherUser, kernel_tells_exit_codes, kill_leftovers, with_mounts};
 
 /// Somebody who is neither root nor the user of a test.
 const STRANGER: u32 = 65534;
@@ -334,6 +334,28 @@ fn what_has_become_another_user_is_not_signalled_and_not_waited_for() {
     user.procctl(["join", "w"]).output().exits(5).quiet();
     // Nobody was signalled, so nobody's signal explains the end.
     assert_eq!(user.ok(&["get", &id, "ended_by"]), "");
+}
+
+/// /proc shows such a zombie's exit code to nobody but root, and says 0 instead: that is not believed.
+#[test]
+fn without_its_monitor_the_code_of_what_has_become_another_user_is_told_and_not_invented() {
+    if !kernel_tells_exit_codes() {
+        return;
+    }
+    let env = TestEnv::new();
+    let Some(user) = OtherUser::new(&env) else { return };
+    for looks in [&["is-alive", "w"][..], &["join", "w", "--timeout", "0"]] {
+        let gate = env.gate(looks[0]);
+        let id = start_as_root(&env, &user, &["-n", "w"], &format!("{}; exit 5", gate.wait()));
+        let monitor = Held::open(user.ok(&["get", &id, "monitor.pid"]).parse().unwrap());
+        monitor.signal(rustix::process::Signal::KILL);
+        monitor.wait_end();
+        user.procctl(looks).output();
+        assert_eq!(user.ok(&["get", &id, "monitor.adopted"]), "true");
+        gate.open();
+        user.procctl(["join", &id]).output().exits(5).quiet();
+        assert_eq!(user.ok(&["get", &id, "witness"]), "pidfd");
+    }
 }
 
 #[test]
