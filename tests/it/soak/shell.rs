@@ -44,7 +44,9 @@ impl Terminal {
         let input = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
         let (pid, child, managed) = if slot < FIRST_INSIDE {
             let program = if slot < FIRST_INSIDE / 2 { "bash" } else { "dash" };
-            let mut command = soak.env.program(program).arg("-s").into_command();
+            // Whoever runs the tests may ignore signals (nohup, a job in the background of a script): all of it would inherit that.
+            let mut command =
+                soak.env.program("env").args(["--default-signal", program, "-s"]).into_command();
             command.stdin(File::open(&fifo).unwrap()).stdout(Stdio::null()).stderr(Stdio::null());
             let child = command.spawn().unwrap();
             (i32::try_from(child.id()).unwrap(), Some(child), None)
@@ -53,7 +55,7 @@ impl Terminal {
             let (name, fifo) = (format!("inner-{slot}"), fifo.to_str().unwrap());
             let options =
                 ["--no-daemon", "--stdin", fifo, "--stdout", "null", "--stderr", "null", "-n", &name];
-            let id = soak.env.start(&options, &["bash", "-s", &tag.to_string()]);
+            let id = soak.env.start(&options, &["env", "--default-signal", "bash", "-s", &tag.to_string()]);
             let pid = soak.env.pid(&id);
             let mut worker = Worker::new(Plan::of_shell(name.clone()), usize::MAX, usize::MAX);
             worker.process = Some(pidfd::open(pid).unwrap());
