@@ -15,7 +15,7 @@ use crate::os::fd;
 use crate::os::process::{self, PointerList};
 use crate::os::signals::Blocked;
 
-use super::entry::Entry;
+use super::entry::{Entry, STARTING};
 use super::error::{Error, message, status};
 use super::identity::Identity;
 use super::record::Record;
@@ -106,14 +106,17 @@ pub fn become_command(
     monitor: i32,
     ready: &AtomicBool,
 ) -> Failure {
-    match prepare(plan, entry, record, monitor) {
+    let failure = match prepare(plan, entry, record, monitor) {
         Ok(()) => {
             // Atomic, for it must be in memory before the exec, and the compiler does not know that memory is left to another.
             ready.store(true, Ordering::SeqCst);
             exec(plan)
         }
         Err(failure) => failure,
-    }
+    };
+    // If the monitor is killed before it can do this, nobody is to take the zombie of the attempt for a command that has run.
+    let _ = entry.dir.unlink(STARTING);
+    failure
 }
 
 fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Result<(), Failure> {

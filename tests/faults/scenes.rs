@@ -44,6 +44,28 @@ fn child_of_a_start() {
     every_step("child", |one| start(one, &[]));
 }
 
+/// A start of what is not there leaves nothing, whoever is killed before it can say so.
+fn start_of_nothing(one: &Try<'_>) {
+    let before = one.env.status().len();
+    let output = one.struck(&["start", "--", "no-such-command"]);
+    one.assert_honest(&output);
+    assert_ne!(output.status.code(), Some(0), "{output:?}");
+    for record in &one.env.status()[before..] {
+        // What was to become the command was killed when its record was whole already.
+        assert!(one.strike == Strike::Kill && one.role == "child" && record["exitcode"] == -9, "{record}");
+    }
+}
+
+#[test]
+fn monitor_of_a_start_of_nothing() {
+    every_step("monitor", start_of_nothing);
+}
+
+#[test]
+fn child_of_a_start_of_nothing() {
+    every_step("child", start_of_nothing);
+}
+
 #[test]
 fn launcher_of_a_unique_daemonic_start() {
     every_step("command", |one| start(one, &["--unique", "-d", "-n", "one", "-C", "/"]));
