@@ -82,6 +82,8 @@ pub struct Zombie {
     pub usage: Usage,
     /// Its wait status (`exit_code`, Linux 3.5); `None` where we may not know.
     pub status: Option<i32>,
+    /// Whether it has executed a program since it was forked.
+    pub executed: bool,
 }
 
 /// Reads it; `None` of a process that is none.
@@ -95,6 +97,9 @@ pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
     }
     Ok(Some(zombie))
 }
+
+/// `PF_FORKNOEXEC` (include/linux/sched.h) in the field flags.
+const FORKED_NO_EXEC: u64 = 0x40;
 
 #[expect(clippy::cast_precision_loss, reason = "clock ticks of CPU time are far below 2^52")]
 fn parse_zombie(line: &[u8]) -> Option<Zombie> {
@@ -118,6 +123,7 @@ fn parse_zombie(line: &[u8]) -> Option<Zombie> {
             ..Usage::default()
         },
         status: field(52).and_then(|word| word.parse().ok()),
+        executed: count(9)? & FORKED_NO_EXEC == 0,
     })
 }
 
@@ -206,7 +212,7 @@ mod tests {
         let line = |state: char| {
             let zeros = "0 ".repeat(30);
             format!(
-                "42 (a) b) {state} 7 42 41 0 -1 4194560 1 20 300 4000 100 250 10 50 20 0 1 0 98765 {zeros}1792\n"
+                "42 (a) b) {state} 7 42 41 0 -1 4194624 1 20 300 4000 100 250 10 50 20 0 1 0 98765 {zeros}1792\n"
             )
         };
         let zombie = parse_zombie(line('Z').as_bytes()).expect("parsed");
@@ -214,7 +220,7 @@ mod tests {
             zombie.usage;
         assert!((user_seconds - 1.1).abs() < 1e-9 && (system_seconds - 3.0).abs() < 1e-9, "{zombie:?}");
         assert_eq!((minor_faults, major_faults, max_rss_bytes), (21, 4300, None));
-        assert_eq!(zombie.status, Some(0x700));
+        assert_eq!((zombie.status, zombie.executed), (Some(0x700), false));
         assert_eq!(parse_zombie(line('S').as_bytes()), None);
         assert_eq!(parse_zombie(b"42 (a) Z 7 42"), None);
     }

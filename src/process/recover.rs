@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 
 use crate::os::fs::optional;
 use crate::os::pidfd::{self, Stage};
+use crate::os::proc;
 
 use super::ending::{self, Outcome};
 use super::entry::{ENVIRONMENT, Entry, RECORD, SENTINEL, STARTING};
@@ -46,10 +47,14 @@ fn settle_locked(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
     }
     let starting = entry.load_starting()?;
     match starting {
-        // A zombie, too: how it ended is still to be had.
-        Some(record) if is_there(&record)? => {
+        Some(record) if left_of(&record)? == Left::Process => {
             appear(run_dir, entry, &record)?;
             run_dir.names().add(Shelf::Live, &record)?;
+            Ok(true)
+        }
+        Some(record) if before.is_some() && left_of(&record)? == Left::Attempt => {
+            optional(entry.dir.unlink(STARTING))?;
+            run_dir.names().remove(Shelf::Live, &record)?;
             Ok(true)
         }
         // It can have run, and a process is started at most once.
@@ -81,12 +86,31 @@ fn appear(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
     run_dir.names().remove(Shelf::Initial, record)
 }
 
-/// Whether the process lives, or was not reaped yet.
-fn is_there(record: &Record) -> Result<bool> {
-    let Some(process) = record.process() else { return Ok(false) };
+/// What there is of a process whose start was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// It runs, or it has run and was not reaped yet: how it ended is still to be had.
+    Process,
+    /// It ended before it had executed anything.
+    Attempt,
+    /// Nothing, or nobody may know.
+    Nothing,
+}
+
+fn left_of(record: &Record) -> Result<Left> {
+    let Some(process) = record.process() else { return Ok(Left::Nothing) };
     let failed = |e| Error::system(format!("cannot look at process {}", process.pid), e);
-    let Some(pidfd) = process.open().map_err(failed)? else { return Ok(false) };
-    Ok(pidfd::stage(pidfd.as_fd()).map_err(failed)? != Stage::Reaped)
+    let Some(pidfd) = process.open().map_err(failed)? else { return Ok(Left::Nothing) };
+    if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
+        return Ok(Left::Process);
+    }
+    let zombie = proc::zombie(process.pid).ok().flatten();
+    // /proc was read by pid, which was its own if it still is.
+    Ok(match zombie.filter(|_| pidfd::is_unreaped(pidfd.as_fd())) {
+        Some(zombie) if zombie.executed => Left::Process,
+        Some(_) => Left::Attempt,
+        None => Left::Nothing,
+    })
 }
 
 /// Removes what a start that never was has left.
