@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn what_a_zombie_leaves_is_read() {
         let line = |state: char| {
-            let zeros = "0 ".repeat(30);
+            let zeros = "0 ".repeat(29);
             format!(
                 "42 (a) b) {state} 7 42 41 0 -1 4194624 1 20 300 4000 100 250 10 50 20 0 1 0 98765 {zeros}1792\n"
             )
