@@ -35,10 +35,14 @@ const EIO: i32 = 5;
 const EMFILE: i32 = 24;
 const EAGAIN: i32 = 11;
 
+fn all_are_struck() -> bool {
+    std::env::var_os("PROCCTL_TEST_ALL_FAULTS").is_some()
+}
+
 /// How the steps of one round are struck, by their number. Few places tell one error from another, so the last round takes
 /// three of them in turn; with `PROCCTL_TEST_ALL_FAULTS` every step is struck in all five ways.
 fn rounds() -> Vec<fn(usize) -> Strike> {
-    if std::env::var_os("PROCCTL_TEST_ALL_FAULTS").is_some() {
+    if all_are_struck() {
         return vec![
             |_| Strike::Kill,
             |_| Strike::Fail(EIO),
@@ -121,10 +125,18 @@ impl Try<'_> {
 /// Plays `scene` with every step of `role` struck in every way. The scene is given a name for its process.
 #[track_caller]
 pub(crate) fn every_step(role: &str, scene: impl Fn(&Try<'_>)) {
-    for strike_at in rounds() {
+    every_nth_step(1, role, scene);
+}
+
+/// As [`every_step`], for scenes of hundreds of steps that are much the same: of `nth` steps one is struck in each round, and
+/// all of them with `PROCCTL_TEST_ALL_FAULTS`.
+#[track_caller]
+pub(crate) fn every_nth_step(nth: usize, role: &str, scene: impl Fn(&Try<'_>)) {
+    let nth = if all_are_struck() { 1 } else { nth };
+    for (round, strike_at) in rounds().into_iter().enumerate() {
         let env = TestEnv::new();
         let before = Before::make(&env);
-        let mut steps = 0;
+        let mut steps = round % nth;
         loop {
             let log = env.path(format!("log-{steps}"));
             let strike = strike_at(steps);
@@ -147,7 +159,7 @@ pub(crate) fn every_step(role: &str, scene: impl Fn(&Try<'_>)) {
             }
             eventually_tidy(&env);
             drop(told);
-            steps += 1;
+            steps += nth;
         }
         assert!(steps > 0, "no step of {role} was ever made");
         before.end(&env);

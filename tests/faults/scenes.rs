@@ -1,6 +1,6 @@
 //! The scenes: a life from its beginning to its end, and what other commands do to it.
 
-use crate::play::{Strike, Try, every_step};
+use crate::play::{Strike, Try, every_nth_step, every_step};
 use crate::support::{Held, Worker, kernel_tells_exit_codes, kill_monitor};
 
 const EXIT_7: [&str; 4] = ["--", "sh", "-c", "exit 7"];
@@ -215,7 +215,7 @@ fn a_terminate() {
 
 #[test]
 fn a_terminate_of_a_tree() {
-    every_step("command", |one| {
+    every_nth_step(11, "command", |one| {
         let id = one.prepare(&["start", "--", "sh", "-c", "sleep 1000 & sleep 1000; exit 0"]);
         let output = one.struck(&["terminate", "--tree", &id]);
         one.assert_honest(&output);
