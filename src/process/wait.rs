@@ -2,8 +2,8 @@
 //!
 //! While a monitor lives, its sentinel is waited for: it closes that after the record is final and the process reaped, or
 //! by dying. A waiter also holds the pidfd of the process. If the monitor is killed, the waiter gives the process a new one
-//! (see [`adoption`]); and it is a second witness itself: where there can be no new monitor, it waits for the reaping and asks
-//! the kernel for the exit code (`PIDFD_INFO_EXIT`, Linux 6.15).
+//! (see [`adoption`]); and it is a second witness itself: where there can be no new monitor, it waits for the end, and if
+//! /proc does not tell the exit code then, for the reaping, after which the kernel does (`PIDFD_INFO_EXIT`, Linux 6.15).
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -26,10 +26,10 @@ use super::time::{Deadline, Moment};
 enum Phase {
     /// The monitor's recording of the end, or its death. The pidfd is kept for the second case.
     Monitor(Watch, Option<OwnedFd>),
-    /// The reaping of a process without a monitor.
-    Reaping(OwnedFd),
-    /// The end of a process without a monitor, where the kernel does not tell the reaping (before Linux 6.9).
+    /// The end of a process without a monitor. It need not be reaped then, ever.
     End(OwnedFd),
+    /// The reaping of a process without a monitor that has ended, if /proc does not tell its code.
+    Reaping(OwnedFd),
     /// Nothing: it has ended.
     Over,
     /// Nothing: the time ran out.
@@ -72,7 +72,7 @@ impl Waiting {
     fn advance(&mut self, run_dir: &RunDir) -> Result<()> {
         let kept = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Monitor(_, pidfd) => pidfd,
-            Phase::Reaping(pidfd) | Phase::End(pidfd) => Some(pidfd),
+            Phase::End(pidfd) | Phase::Reaping(pidfd) => Some(pidfd),
             Phase::Over | Phase::GivenUp => return Ok(()),
         };
         // A copy, for the case that the process is closed in this moment.
@@ -99,8 +99,8 @@ impl Waiting {
         Some(match &self.phase {
             // Only POLLHUP is asked for, which is always told.
             Phase::Monitor(watch, _) => PollFd::new(watch, PollFlags::empty()),
-            Phase::Reaping(pidfd) => PollFd::new(pidfd, PollFlags::empty()),
             Phase::End(pidfd) => PollFd::new(pidfd, PollFlags::IN),
+            Phase::Reaping(pidfd) => PollFd::new(pidfd, PollFlags::empty()),
             Phase::Over | Phase::GivenUp => return None,
         })
     }
@@ -146,7 +146,10 @@ fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<
         Facts::Vanished(why) => match kept {
             Some(pidfd) => match pidfd::stage(pidfd.as_fd()).map_err(failed)? {
                 Stage::Reaped => return ask_kernel(run_dir, entry, record, &pidfd, why).map(Some),
-                _ => Phase::Reaping(pidfd),
+                _ => match unmonitored(pidfd)? {
+                    Some(phase) => phase,
+                    None => return unseen(run_dir, entry, record, why).map(Some),
+                },
             },
             None => return unseen(run_dir, entry, record, why).map(Some),
         },
@@ -160,10 +163,10 @@ fn failed(e: std::io::Error) -> Error {
 
 /// What to wait for without a monitor; `None` if it has ended and the kernel will not tell more (before Linux 6.9).
 fn unmonitored(pidfd: OwnedFd) -> Result<Option<Phase>> {
-    Ok(if pidfd::inode(&pidfd).map_err(failed)?.is_some() {
-        Some(Phase::Reaping(pidfd))
-    } else if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
+    Ok(if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
         Some(Phase::End(pidfd))
+    } else if pidfd::inode(&pidfd).map_err(failed)?.is_some() {
+        Some(Phase::Reaping(pidfd))
     } else {
         None
     })

@@ -326,6 +326,32 @@ fn of_a_zombie_that_nobody_monitors_the_code_is_told_at_once() {
 }
 
 #[test]
+fn joins_that_see_the_monitor_die_together_need_no_reaping_either() {
+    let env = TestEnv::new();
+    for _ in 0..3 {
+        let (id, reaper) = LateReaper::start(&env);
+        let process = Held::open(env.pid(&id));
+        let mut joins: Vec<Running> = (0..6).map(|_| env.procctl(["join", &id]).spawn()).collect();
+        joins.iter_mut().for_each(Running::wait_until_blocked);
+        // One of them makes a new monitor; the others find it being made.
+        kill_monitor(&env, &id);
+        eventually("there is a new monitor", || {
+            (read_record(&env, &id)["monitor"]["adopted"] == true).then_some(())
+        });
+        joins.iter_mut().for_each(Running::wait_until_blocked);
+        process.signal(Signal::KILL);
+        for join in joins {
+            join.wait().exits(137).quiet();
+        }
+        assert_eq!(proc_state(env.pid(&id)), Some('Z'));
+        reaper.reap();
+        drop(reaper);
+        std::fs::remove_file(env.path("id")).unwrap();
+        std::fs::remove_file(env.path("reap")).unwrap();
+    }
+}
+
+#[test]
 fn where_no_monitor_can_be_made_every_command_still_works() {
     let env = TestEnv::new();
     let (worker, _) = orphaned(&env, &[]);
