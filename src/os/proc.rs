@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
 use super::process::Usage;
+use super::system;
 
 use rustix::io::retry_on_intr;
 
@@ -80,7 +81,7 @@ impl Stat {
 pub struct Zombie {
     /// What of its usage is in /proc/PID/stat.
     pub usage: Usage,
-    /// Its wait status (`exit_code`, Linux 3.5); `None` where we may not know.
+    /// Its wait status (`exit_code`, Linux 5.17); `None` where we may not know.
     pub status: Option<i32>,
     /// Whether it has executed a program since it was forked.
     pub executed: bool,
@@ -91,8 +92,9 @@ pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
     let line = std::fs::read(format!("/proc/{pid}/stat"))?;
     let Some(mut zombie) = parse_zombie(&line) else { return Ok(None) };
     // Whoever may not read it is told 0 (fs/proc/array.c), which would be an invented code. This link needs the same permission
-    // (PTRACE_MODE_READ_FSCREDS).
-    if std::fs::read_link(format!("/proc/{pid}/ns/user")).is_err() {
+    // (PTRACE_MODE_READ_FSCREDS). And before Linux 5.17 it is that of the first thread, which can have ended long before the
+    // others with a code of its own (pthread_exit(3): 0).
+    if !system::kernel_is(5, 17) || std::fs::read_link(format!("/proc/{pid}/ns/user")).is_err() {
         zombie.status = None;
     }
     Ok(Some(zombie))

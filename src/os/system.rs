@@ -19,6 +19,18 @@ pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Whether the kernel is of that version or a later one, as uname(2) has it.
+pub fn kernel_is(major: u32, minor: u32) -> bool {
+    release_is(&rustix::system::uname().release().to_string_lossy(), major, minor)
+}
+
+/// `5.16.0-rc1`, `6.1-generic`. One that cannot be read is not.
+fn release_is(release: &str, major: u32, minor: u32) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    let (Some(Ok(first)), Some(Ok(second))) = (numbers.next(), numbers.next()) else { return false };
+    (first, second) >= (major, minor)
+}
+
 /// The inode number that stands for the pid namespace of the caller (pid_namespaces(7)).
 pub fn pid_namespace() -> io::Result<u64> {
     Ok(retry_on_intr(|| rustix::fs::stat("/proc/self/ns/pid"))?.st_ino)
@@ -49,4 +61,28 @@ pub fn random(buffer: &mut [u8]) -> io::Result<()> {
 /// The effective user id of the caller.
 pub fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        for (release, is) in [
+            ("5.4.0-150-generic", false),
+            ("5.16.20", false),
+            ("5.17.0-rc1", true),
+            ("5.17", true),
+            ("5.100-x", true),
+            ("6.1-generic", true),
+            ("10.0.3", true),
+            ("5", false),
+            ("5.x", false),
+            ("", false),
+        ] {
+            assert_eq!(release_is(release, 5, 17), is, "{release}");
+        }
+        assert!(kernel_is(0, 0) && !kernel_is(10_000, 0));
+    }
 }

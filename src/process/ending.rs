@@ -42,8 +42,8 @@ impl Outcome {
         Some(Self::Seen { status, usage: None, at, witness: Witness::Pidfd })
     }
 
-    /// What /proc tells of a process that has ended and was not reaped yet, by whomever: on every kernel, but not to
-    /// everybody. `None` where it does not.
+    /// What /proc tells of a process that has ended and was not reaped yet, by whomever: before the kernel can be asked, but
+    /// not to everybody (and not before Linux 5.17). `None` where it does not.
     pub fn told_by_zombie(pid: i32, pidfd: BorrowedFd<'_>, at: Moment) -> Option<Self> {
         let zombie = proc::zombie(pid).ok().flatten()?;
         // /proc was read by pid, which was its own if it still is.

@@ -36,6 +36,15 @@ pub(crate) fn kernel_tells_exit_codes() -> bool {
     can
 }
 
+/// Whether /proc tells the exit code of a zombie. Says so when it does not.
+pub(crate) fn proc_tells_exit_codes() -> bool {
+    let can = kernel_at_least(5, 17);
+    if !can {
+        skipped("the kernel is older than 5.17");
+    }
+    can
+}
+
 /// One OS process, held by a pidfd: whoever gets its pid later is not it.
 pub(crate) struct Held {
     pid: i32,

@@ -1,9 +1,9 @@
 //! A new monitor for a process whose monitor was killed.
 //!
 //! The first command that finds such a process forks one. It is not the OS parent, so it cannot wait(2): it holds the
-//! pidfd and sleeps until the process has ended. While that is a zombie, /proc tells how it ended, and what it used; once
-//! it has been reaped by whoever inherited it, the kernel does (`PIDFD_INFO_EXIT`, Linux 6.15), and who comes too late for the
-//! first on an older kernel has lost the code. Of a daemonic process it watches the parent, too.
+//! pidfd and sleeps until the process has ended. While that is a zombie, /proc tells how it ended (Linux 5.17), and what it
+//! used; once it has been reaped by whoever inherited it, the kernel does (`PIDFD_INFO_EXIT`, Linux 6.15), and who comes too
+//! late for the first on an older kernel has lost the code. Of a daemonic process it watches the parent, too.
 //!
 //! There is never more than one: it holds the life lock, which is taken before the fork. Killed at any step, it leaves the
 //! process as it was found, and the next command tries again.
