@@ -6,6 +6,7 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Call, Output, PROCCTL, Running, TestEnv, eventually, installed, is_root, skipped};
@@ -354,4 +355,28 @@ fn a_full_log_disk_is_the_commands_own_affair() {
     });
     disk.remount("size=4m");
     says_at_most_that_there_is_no_room(join.wait().exits(6));
+}
+
+#[test]
+fn a_new_monitor_that_could_not_write_its_name_passes_no_signal_of_a_tree_on() {
+    let env = TestEnv::new();
+    let Some(disk) = Disk::mount(&env, "mode=700,size=512k") else { return };
+    let other = disk.ok(&["start", "-n", "other", "--", "sleep", "1000"]);
+    let number = |field: &str| disk.ok(&["get", &other, field]).parse().unwrap();
+    let (process, old) = (Held::open(number("pid")), Held::open(number("monitor.pid")));
+    let look = env.path("look");
+    nix::unistd::mkfifo(&look, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let script = r#"read -r _ < "$0"; procctl is-alive other && mkdir "$0.done"; sleep 1000"#;
+    disk.ok(&["start", "-n", "tree", "--", "bash", "-c", script, look.to_str().unwrap()]);
+    disk.fill();
+    old.signal(Signal::KILL);
+    old.wait_end();
+    fs::write(&look, "\n").unwrap();
+    eventually("it was looked at in the tree", || env.path("look.done").exists().then_some(()));
+    disk.make_room();
+    disk.ok(&["terminate", "--tree", "--wait", "tree"]);
+    assert!(process.is_alive());
+    assert_eq!(disk.ok(&["get", &other, "state"]), "started");
+    process.signal(Signal::KILL);
+    disk.procctl(["join", &other]).output().exits(137);
 }

@@ -22,6 +22,7 @@ use crate::os::signals::{Blocked, SignalFd};
 
 use crate::process::ending::{self, Outcome};
 use crate::process::entry::Entry;
+use crate::process::error::Error;
 use crate::process::record::{Action, Monitor, Record, State};
 use crate::process::retention;
 use crate::process::rundir::RunDir;
@@ -73,13 +74,18 @@ fn be_monitor(run_dir: &RunDir, entry: &Entry, mut record: Record, pidfd: &Owned
     let handled = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
     let (signals, keep) = super::settle_down(run_dir, &record, null, kept, &handled);
     record.monitor = Some(Monitor { pid: process::own_pid(), adopted: true });
-    if entry.save(&record).is_err_and(|e| e.is_for_good()) {
+    let saved = entry.save(&record);
+    if saved.as_ref().is_err_and(Error::is_for_good) {
         // It could never record the end, and would keep others from it who can.
         process::exit(1);
     }
     // On a full disk the pid of the dead monitor stays for now; the lock says what is true.
     entry.end_start(&life);
-    let outcome = watch(entry, &record, pidfd.as_fd(), signals.as_ref());
+    // A signal that came before the record named it was for a process of the tree that it was forked in.
+    if is_told_to_end(signals.as_ref()) {
+        process::exit(1);
+    }
+    let outcome = watch(entry, &record, pidfd.as_fd(), signals.as_ref(), saved.is_ok());
     drop(record);
     ending::settle_at_last(run_dir, entry, &outcome);
     drop(life);
@@ -87,8 +93,23 @@ fn be_monitor(run_dir: &RunDir, entry: &Entry, mut record: Record, pidfd: &Owned
     process::exit(0)
 }
 
-/// Waits until the process has ended and the kernel can tell how.
-fn watch(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, signals: Option<&SignalFd>) -> Outcome {
+/// Whether a signal has arrived. All are taken.
+fn is_told_to_end(signals: Option<&SignalFd>) -> bool {
+    let mut told = false;
+    while signals.and_then(|signals| signals.next().ok()).flatten().is_some() {
+        told = true;
+    }
+    told
+}
+
+/// Waits until the process has ended and the kernel can tell how. `named`: the record says who the new monitor is.
+fn watch(
+    entry: &Entry,
+    record: &Record,
+    pidfd: BorrowedFd<'_>,
+    signals: Option<&SignalFd>,
+    named: bool,
+) -> Outcome {
     let mut parent = Parent::of(entry, record, pidfd);
     let mut end = None;
     loop {
@@ -105,7 +126,11 @@ fn watch(entry: &Entry, record: &Record, pidfd: BorrowedFd<'_>, signals: Option<
         {
             parent.has_ended(entry, record, pidfd);
         }
-        while signals.and_then(|signals| signals.next().ok()).flatten().is_some() {
+        if is_told_to_end(signals) {
+            if !named {
+                // `--tree` cannot tell it from the processes that it was forked by. Its own is none of that tree.
+                process::exit(1);
+            }
             let _ = signal::send_to(pidfd, record.pid.unwrap_or(0), Order::TERMINATE);
         }
         let stage = pidfd::stage(pidfd).unwrap_or(Stage::Alive);
