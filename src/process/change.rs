@@ -102,7 +102,7 @@ fn refuse_taken(run_dir: &RunDir, own: &Record, name: &str) -> Result<()> {
             continue;
         }
         // A record that cannot be read bears no name.
-        let Ok(Some(other)) = observe::by_id(run_dir, &tag.id) else { continue };
+        let Some(other) = observe::if_usable(observe::by_id(run_dir, &tag.id))? else { continue };
         if other.record.name == name && other.is_alive() && (other.record.unique || own.unique) {
             return Err(Error::refused(format!(
                 "cannot name {} '{name}': the live process {} has that name and is unique",

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use nix::libc;
+
 use crate::os::fs::FileError;
 
 /// A result of the domain.
@@ -88,6 +90,17 @@ impl Error {
     pub fn is_for_good(&self) -> bool {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
         matches!(self, Self::File(e) if matches!(e.source.kind(), ReadOnlyFilesystem | PermissionDenied))
+    }
+
+    /// Whether it tells nothing of what was looked at: the kernel did not let us, or there were no descriptors or memory.
+    pub fn is_no_answer(&self) -> bool {
+        match self {
+            Self::File(e) => {
+                matches!(e.source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
+            }
+            Self::System { .. } => true,
+            Self::Refused { .. } | Self::Exec { .. } => false,
+        }
     }
 
     /// The exit status it means.

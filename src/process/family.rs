@@ -141,7 +141,7 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
     if matches!(stat.state, 'Z' | 'X') {
         return Err(unusable("it has ended and only waits to be reaped"));
     }
-    if let Some(seen) = observe::named_with_pid(run_dir, pid)
+    if let Some(seen) = observe::named_with_pid(run_dir, pid)?
         // Its own descriptor: the pid can have changed hands since the other one was opened.
         && let Life::Alive { pin: Pin::Held(pidfd), .. } = seen.life
     {
@@ -156,7 +156,8 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
 pub fn surrounding(run_dir: &RunDir) -> Result<Option<(Record, OwnedFd)>> {
     let Some(id) = std::env::var(ID_VARIABLE).ok().as_deref().and_then(Id::parse) else { return Ok(None) };
     // A record that cannot be read is nobody's parent.
-    let Ok(Some(seen)) = observe::by_id_when_started(run_dir, &id) else { return Ok(None) };
+    let seen = observe::if_usable(observe::by_id_when_started(run_dir, &id))?;
+    let Some(seen) = seen else { return Ok(None) };
     let Life::Alive { pin: Pin::Held(pidfd), monitored } = seen.life else { return Ok(None) };
     let record = seen.record;
     let monitor = record.monitor.filter(|monitor| monitored && !monitor.adopted).map(|monitor| monitor.pid);

@@ -332,15 +332,23 @@ pub fn by_id_when_started(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>>
     by_id(run_dir, id)
 }
 
+/// Takes a record that cannot be used as none. What tells nothing of it is an error still.
+pub fn if_usable(seen: Result<Option<Observed>>) -> Result<Option<Observed>> {
+    match seen {
+        Err(e) if !e.is_no_answer() => Ok(None),
+        other => other,
+    }
+}
+
 /// The live managed process with that pid. Its environment or its monitor names it; one that has overwritten its
 /// environment and lost its monitor is looked for among all live ones.
 pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
-    if let Some(found) = named_with_pid(run_dir, pid) {
+    if let Some(found) = named_with_pid(run_dir, pid)? {
         return Ok(Some(found));
     }
     for tag in run_dir.names().all(Shelf::Live)? {
         // A record that cannot be read is not the one that was meant.
-        if let Ok(Some(seen)) = by_id(run_dir, &tag.id)
+        if let Some(seen) = if_usable(by_id(run_dir, &tag.id))?
             && seen.is_alive()
             && seen.record.pid == Some(pid)
         {
@@ -351,7 +359,7 @@ pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
 }
 
 /// The live managed process with that pid, if its environment or its monitor names it.
-pub fn named_with_pid(run_dir: &RunDir, pid: i32) -> Option<Observed> {
+pub fn named_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
     let in_environment = || Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?);
     let of_monitor = || {
         let monitor = proc::arguments(Stat::of(pid).ok()?.parent).ok()?;
@@ -364,12 +372,12 @@ pub fn named_with_pid(run_dir: &RunDir, pid: i32) -> Option<Observed> {
         )
     };
     for id in [in_environment(), of_monitor()].into_iter().flatten() {
-        if let Ok(Some(seen)) = by_id_when_started(run_dir, &id)
+        if let Some(seen) = if_usable(by_id_when_started(run_dir, &id))?
             && seen.is_alive()
             && seen.record.pid == Some(pid)
         {
-            return Some(seen);
+            return Ok(Some(seen));
         }
     }
-    None
+    Ok(None)
 }

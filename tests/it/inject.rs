@@ -553,3 +553,38 @@ fn every_fault_leaves_process_and_record_or_neither() {
     }
     assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
 }
+
+/// `procctl ARG...` again and again, each time with another one of these system calls failing for want of descriptors.
+fn without_descriptors(env: &TestEnv, numbers: &[i64], args: &[&str], mut check: impl FnMut(&Traced)) {
+    for &number in numbers {
+        for nth in 0.. {
+            let aim = Aim { depth: 0, number, nth, fault: Fault::Fails(Errno::ENFILE) };
+            let traced = trace(env, args, Until::Idle, Some(aim));
+            if traced.hit.is_none() {
+                break;
+            }
+            check(&traced);
+        }
+    }
+}
+
+#[test]
+fn a_look_that_fails_frees_no_unique_name_and_lets_no_daemon_have_children() {
+    let env = TestEnv::new();
+    let calls = [libc::SYS_pidfd_open, libc::SYS_openat2];
+    let id = env.sleeper(&["-n", "one", "--unique"]);
+    without_descriptors(&env, &calls, &["start", "--unique", "-n", "one", "--", "true"], |traced| {
+        assert_eq!(traced.code, Some(125), "{:?}: {}", traced.hit, traced.stderr);
+    });
+    let other = env.sleeper(&[]);
+    without_descriptors(&env, &calls, &["set", &other, "name=one"], |traced| {
+        assert_eq!(traced.code, Some(125), "{:?}: {}", traced.hit, traced.stderr);
+    });
+    // A daemonic process may have no children.
+    let parent = env.sleeper(&["-d"]);
+    let pid = env.get(&parent, "pid");
+    without_descriptors(&env, &calls, &["create", "--parent", &pid, "--", "true"], |traced| {
+        assert_eq!(traced.code, Some(125), "{:?}: {}", traced.hit, traced.stderr);
+    });
+    env.ok(["kill", "--wait", &id, &other, &parent]);
+}

@@ -141,7 +141,7 @@ fn claim_name(run_dir: &RunDir, record: &Record) -> Result<Option<OwnedFd>> {
     let lock = run_dir.names().lock_name(&record.name)?;
     for tag in run_dir.names().find(Shelf::Live, &record.name)? {
         // A record that cannot be read bears no name.
-        let Ok(Some(seen)) = observe::by_id(run_dir, &tag.id) else {
+        let Some(seen) = observe::if_usable(observe::by_id(run_dir, &tag.id))? else {
             run_dir.drop_if_nowhere(Shelf::Live, &tag)?;
             continue;
         };
