@@ -159,14 +159,28 @@ pub fn tells_children() -> bool {
     *TELLS.get_or_init(|| std::fs::exists("/proc/thread-self/children").unwrap_or(false))
 }
 
-/// The children of a process, zombies included, in the order in which they became its own. None of one that is gone.
+/// The children of a process, zombies included, in the order in which they became its own. None of one that is gone or
+/// hidden.
 ///
 /// The list of one thread is exact if all that it shows still are its children afterwards (fs/proc/array.c).
-pub fn children(pid: i32) -> Vec<i32> {
-    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let of_thread = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("children")).ok();
-    let lists: Vec<String> = threads.flatten().filter_map(of_thread).collect();
-    lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+pub fn children(pid: i32) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    let Some(threads) = if_shown(std::fs::read_dir(format!("/proc/{pid}/task")))? else { return Ok(found) };
+    for thread in threads {
+        let Some(thread) = if_shown(thread)? else { continue };
+        let list = if_shown(std::fs::read_to_string(thread.path().join("children")))?.unwrap_or_default();
+        found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(found)
+}
+
+/// `None` of a process, or a thread, that is gone or that we may not look at.
+fn if_shown<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// Every process that can be seen, as it was at some moment of the call.

@@ -224,7 +224,7 @@ impl Tree {
             rumoured(&proc::all().map_err(failed)?, &self.members, self.session).into()
         };
         while let Some(pid) = next.pop_front() {
-            let children = if self.by_children() { proc::children(pid) } else { vec![pid] };
+            let children = if self.by_children() { proc::children(pid).map_err(failed)? } else { vec![pid] };
             for child in children {
                 if child == me || self.members.contains_key(&child) {
                     continue;

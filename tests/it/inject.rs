@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::libc;
 use serde_json::Value;
 
-use crate::harness::{TestEnv, eventually, is_gone};
+use crate::harness::{TestEnv, eventually, is_gone, proc_stat};
 use crate::tracer::{Aim, Fault, SystemCall, Traced, Until, trace};
 
 /// What the traced command is.
@@ -566,6 +566,30 @@ fn without_descriptors(env: &TestEnv, numbers: &[i64], args: &[&str], mut check:
             check(&traced);
         }
     }
+}
+
+#[test]
+fn a_look_that_fails_makes_no_tree_smaller() {
+    let env = TestEnv::new();
+    let script =
+        "trap 'echo told' USR1; sh -c 'sleep 1000; :' & sleep 1000 & echo ready; while :; do wait; done";
+    let mut id = env.start_ready(&[], script);
+    let mut spared = |traced: &Traced| {
+        if traced.code == Some(0) {
+            let session = env.get(&id, "pid");
+            let is_spared =
+                |&pid: &i32| proc_stat(pid).is_some_and(|stat| stat[3] == session && stat[0] != "Z");
+            eventually("all but the shell, which goes on, have ended by it", || {
+                let left = env.os_processes().into_iter().filter(is_spared).count();
+                (left == 1).then_some(())
+            });
+            env.ok(["kill", "--wait", &id]);
+            id = env.start_ready(&[], script);
+        }
+    };
+    let args = ["kill", "-s", "USR1", "--tree", "--all"];
+    without_descriptors(&env, &[libc::SYS_open, libc::SYS_openat], &args, &mut spared);
+    env.ok(["kill", "--all", "--tree", "--wait"]);
 }
 
 #[test]
