@@ -1,5 +1,6 @@
 //! Forgetting records that are overdue, now and then.
 
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use super::error::{Error, Result};
@@ -40,8 +41,11 @@ pub fn check() -> Result<()> {
 }
 
 /// How long to keep records; `None` for ever, also if the variable makes no sense: nothing is removed by mistake.
+///
+/// It is looked at once. A monitor has no environment left, and can make another one when it finds one killed.
 pub fn keep() -> Option<Duration> {
-    parse_keep().unwrap_or(None)
+    static KEEP: OnceLock<Option<Duration>> = OnceLock::new();
+    *KEEP.get_or_init(|| parse_keep().unwrap_or(None))
 }
 
 /// In a monitor on its way out: forgets what is overdue, at most once an hour for all monitors of a run directory.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::harness::{TestEnv, eventually, is_gone};
-use crate::support::{edit_record, files_below};
+use crate::support::{Worker, edit_record, files_below, kernel_tells_exit_codes, kill_monitor, read_record};
 
 const DAY: u64 = 24 * 3600;
 
@@ -132,4 +132,23 @@ fn the_own_record_of_the_last_monitor_stays() {
     let env = TestEnv::new();
     a_monitor_comes_and_goes(&env, "passing", None);
     assert_eq!(env.get("passing", "state"), "stopped");
+}
+
+#[test]
+fn a_monitor_that_another_one_makes_on_its_way_out_keeps_records_as_long() {
+    if !kernel_tells_exit_codes() {
+        return;
+    }
+    let env = TestEnv::new();
+    let old = ended(&env, "old", 10);
+    let worker = Worker::start(&env, &[]);
+    kill_monitor(&env, &worker.id);
+    a_monitor_comes_and_goes(&env, "passing", Some("30d"));
+    let monitor = read_record(&env, &worker.id)["monitor"].clone();
+    assert_eq!(monitor["adopted"], true, "it looked at the others");
+    backdate(&env.run_dir(), 1);
+    worker.exit(0);
+    let pid = monitor["pid"].as_i64().unwrap().try_into().unwrap();
+    eventually("the new monitor is gone", || is_gone(pid).then_some(()));
+    assert!(has(&env, &old));
 }
