@@ -248,7 +248,14 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
         let Some((mut record, facts)) = facts(run_dir, &entry)? else { return Ok(None) };
         let life = match facts {
             Facts::Final => Life::Ended,
-            Facts::Orphaned { stage: Stage::Zombie, .. } => Life::Ending(Unrecorded::NotReaped),
+            Facts::Orphaned { pidfd, stage: Stage::Zombie } => {
+                let pid = record.pid.unwrap_or(0);
+                // Where it could be written it would be final by now.
+                if let Some(outcome) = Outcome::told_by_zombie(pid, pidfd.as_fd(), Moment::now()) {
+                    return Ok(Some(ended(run_dir, entry, record, &outcome)));
+                }
+                Life::Ending(Unrecorded::NotReaped)
+            }
             Facts::Initial => Life::Initial,
             Facts::OtherHost => Life::Elsewhere,
             Facts::OtherNamespace(_) => Life::Alive { pin: Pin::OutOfReach, monitored: true },

@@ -137,8 +137,16 @@ fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<
         Facts::Orphaned { pidfd, stage: Stage::Reaped } => {
             return ask_kernel(run_dir, entry, record, &kept.unwrap_or(pidfd), adoption::UNTOLD).map(Some);
         }
-        Facts::Orphaned { pidfd, .. } => {
-            let Some(phase) = unmonitored(kept.unwrap_or(pidfd))? else {
+        Facts::Orphaned { pidfd, stage } => {
+            let pidfd = kept.unwrap_or(pidfd);
+            // Where it could be written it would be final by now.
+            if stage == Stage::Zombie
+                && let Some(outcome) =
+                    Outcome::told_by_zombie(record.pid.unwrap_or(0), pidfd.as_fd(), Moment::now())
+            {
+                return Ok(Some(told(run_dir, entry, record, &outcome)));
+            }
+            let Some(phase) = unmonitored(pidfd)? else {
                 return unseen(run_dir, entry, record, adoption::UNTOLD).map(Some);
             };
             phase
@@ -180,7 +188,7 @@ fn told_by_kernel(pidfd: &OwnedFd) -> Option<Outcome> {
 fn ask_kernel(
     run_dir: &RunDir,
     entry: &Entry,
-    mut record: Record,
+    record: Record,
     pidfd: &OwnedFd,
     why: &str,
 ) -> Result<(Record, Phase)> {
@@ -191,12 +199,16 @@ fn ask_kernel(
             unseen(run_dir, entry, record, why)
         };
     };
-    if let Ok(Some(settled)) = ending::settle(run_dir, entry, &outcome) {
-        return Ok((settled, Phase::Over));
+    Ok(told(run_dir, entry, record, &outcome))
+}
+
+fn told(run_dir: &RunDir, entry: &Entry, mut record: Record, outcome: &Outcome) -> (Record, Phase) {
+    if let Ok(Some(settled)) = ending::settle(run_dir, entry, outcome) {
+        return (settled, Phase::Over);
     }
     // Written or not, this caller gets the truth.
     outcome.apply_to(&mut record, &entry.noted_signals());
-    Ok((record, Phase::Over))
+    (record, Phase::Over)
 }
 
 fn unseen(run_dir: &RunDir, entry: &Entry, record: Record, why: &str) -> Result<(Record, Phase)> {

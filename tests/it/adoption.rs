@@ -404,6 +404,27 @@ fn where_no_monitor_can_be_made_every_command_still_works() {
 }
 
 #[test]
+fn the_code_of_a_zombie_is_told_where_it_cannot_be_written() {
+    if !proc_tells_exit_codes() {
+        return;
+    }
+    let env = TestEnv::new();
+    let (id, reaper) = LateReaper::start(&env);
+    let process = Held::open(env.pid(&id));
+    kill_monitor(&env, &id);
+    process.signal(Signal::KILL);
+    process.wait_end();
+    let script = format!(
+        "procctl is-alive {id}; echo $?; procctl get {id} exitcode; procctl join {id} --timeout 5; echo $?"
+    );
+    let Some(call) = env.bash_read_only(&script) else { return };
+    assert_eq!(call.output().success(), "1\n-9\n137");
+    assert_eq!(read_record(&env, &id)["state"], "started");
+    assert_eq!(env.join(&id), 137);
+    reaper.reap();
+}
+
+#[test]
 fn a_sentinel_that_was_settled_can_be_waited_for_again() {
     if !kernel_tells_exit_codes() {
         return;
