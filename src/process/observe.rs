@@ -55,7 +55,8 @@ pub enum Life {
 pub enum Unrecorded {
     /// Its monitor could not write it so far.
     NotWritten,
-    /// Its monitor was killed, and whoever inherited the process has not reaped it: the kernel does not tell the code yet.
+    /// Its monitor was killed, and whoever inherited the process has not reaped it: the kernel does not tell the code yet, nor
+    /// does /proc.
     NotReaped,
 }
 

@@ -122,7 +122,7 @@ impl Try<'_> {
     }
 }
 
-/// Plays `scene` with every step of `role` struck in every way. The scene is given a name for its process.
+/// Plays `scene` with every step of `role` struck in every way.
 #[track_caller]
 pub(crate) fn every_step(role: &str, scene: impl Fn(&Try<'_>)) {
     every_nth_step(1, role, scene);

@@ -1,9 +1,9 @@
 //! Faults on command: the named steps at which a test can kill or fail procctl.
 //!
 //! Every system call that changes something outside of the process, or that a life depends on, is made through [`deed`] or
-//! [`file_deed`], or has a [`moment`] beside it. With the cargo feature `faults`, which only tests use, the environment says at which step of which role
-//! to strike and how (see `armed.rs`). Without it, in every build that is shipped, nothing of this is
-//! left.
+//! [`file_deed`], or has a [`moment`] beside it. With the cargo feature `faults`, which only tests use, the environment says
+//! at which step of which role to strike and how (see `armed.rs`). Without it, in every build that is shipped, nothing of this
+//! is left.
 
 #[cfg(feature = "faults")]
 mod armed;
