@@ -61,7 +61,7 @@ fn close(run_dir: &RunDir, seen: &Observed) -> Result<()> {
         }
         Life::Ending(_) => {
             let hint = format!(
-                "is there room for {}? procctl join {id} waits until it is recorded",
+                "is its monitor stopped, is there room for {}? procctl join {id} waits until it is recorded",
                 seen.entry.dir.path().display()
             );
             Err(Error::hinted(

@@ -42,7 +42,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
         }
     }
     if !in_time {
-        say_unrecorded(&run_dir, &all)?;
+        report::still_unrecorded(&run_dir, &all)?;
         return Ok(status::TIMEOUT);
     }
     let failed = over.iter().find(|one| exit::status_of(&one.record) != 0);
@@ -116,18 +116,6 @@ fn refuse_deadlock(run_dir: &RunDir, found: &[Observed]) -> Result<()> {
                 "cannot join {} ({}): procctl runs inside of it, and it would wait for ever",
                 record.id, record.name
             )));
-        }
-    }
-    Ok(())
-}
-
-/// Those that have ended, and are still waited for.
-fn say_unrecorded(run_dir: &RunDir, all: &[Waiting]) -> Result<()> {
-    for one in all.iter().filter(|one| !one.is_over()) {
-        if let Some(seen) = observe::by_id(run_dir, &one.record.id)?
-            && matches!(seen.life, Life::Ending(_))
-        {
-            report::unrecorded(&seen);
         }
     }
     Ok(())

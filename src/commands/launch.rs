@@ -2,6 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
+use anyhow::Context;
+
 use super::answer;
 use super::session::Session;
 use crate::cli::Launch;
@@ -81,5 +83,5 @@ pub(super) fn print(record: &Record, json: bool) -> anyhow::Result<()> {
     if json {
         return answer::json(&answer::to_value(record)?);
     }
-    answer::line(record.id.as_str())
+    answer::line(record.id.as_str()).with_context(|| format!("{} is there, and could not be told", record.id))
 }

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use crate::output::escape;
-use crate::process::error::{Error, message, status};
-use crate::process::observe::{Life, Observed, Unrecorded};
+use crate::process::error::{Error, Result, message, status};
+use crate::process::observe::{self, Life, Observed, Unrecorded};
+use crate::process::rundir::RunDir;
+use crate::process::wait::Waiting;
 
 /// Prints an error with its causes. Returns the exit status it means.
 pub(super) fn error(error: &anyhow::Error) -> u8 {
@@ -23,11 +25,24 @@ pub(super) fn unrecorded(seen: &Observed) {
     let what =
         format!("{} ({}) has ended, and its end is not recorded yet", seen.record.id, seen.record.name);
     let hint = if matches!(seen.life, Life::Ending(Unrecorded::NotWritten)) {
-        format!("its monitor cannot write it: is there room for {}?", seen.entry.dir.path().display())
+        let place = seen.entry.dir.path().display();
+        format!("its monitor is stopped, or cannot write it: is there room for {place}?")
     } else {
         "its monitor was killed; its exit code can be had when whoever inherited it has reaped it".to_owned()
     };
     lines(&what, Some(&hint));
+}
+
+/// Says which of those that are still waited for have ended.
+pub(super) fn still_unrecorded(run_dir: &RunDir, all: &[Waiting]) -> Result<()> {
+    for one in all.iter().filter(|one| !one.is_over()) {
+        if let Some(seen) = observe::by_id(run_dir, &one.record.id)?
+            && matches!(seen.life, Life::Ending(_))
+        {
+            unrecorded(&seen);
+        }
+    }
+    Ok(())
 }
 
 /// Prints a line `procctl: …`, and one with a hint.

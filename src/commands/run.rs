@@ -34,8 +34,9 @@ fn end_family(run_dir: &RunDir, record: &Record) -> Result<()> {
     let mut live = Vec::new();
     for id in ledger.children()? {
         // One whose record is broken stops nobody from ending the others.
-        if let Ok(Some(child)) = observe::by_id(run_dir, &id) {
-            live.extend(Some(child.released()).filter(Observed::is_alive));
+        match observe::by_id(run_dir, &id) {
+            Ok(child) => live.extend(child.map(Observed::released).filter(Observed::is_alive)),
+            Err(e) => drop(report::error(&e.into())),
         }
     }
     // The monitors of the daemonic ones watch for the end of their parent and terminate them. One without a monitor has no

@@ -15,6 +15,9 @@ use crate::process::time::Deadline;
 use crate::process::tree::Tree;
 use crate::process::wait;
 
+/// How long a process that has been killed, and its monitor, are given before it is said what is waited for.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// What to do after the signal.
 #[derive(Clone, Copy, Debug)]
 struct After {
@@ -157,7 +160,13 @@ fn wait_for(
             Err(e) => failures.add(e),
         }
     }
-    wait::for_all(run_dir, killed, Deadline::NEVER)?;
+    // What has been killed ends at once. If its end is still not recorded then, it is said what is waited for.
+    let (all, in_time) = wait::for_all(run_dir, killed, Deadline::after(AT_ONCE))?;
+    if !in_time {
+        report::still_unrecorded(run_dir, &all)?;
+        let rest = all.into_iter().filter(|one| !one.is_over()).map(|one| one.entry).collect();
+        wait::for_all(run_dir, rest, Deadline::NEVER)?;
+    }
     Ok(())
 }
 

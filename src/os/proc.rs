@@ -100,8 +100,26 @@ pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
     Ok(Some(zombie))
 }
 
-/// `PF_FORKNOEXEC` (include/linux/sched.h) in the field flags.
+/// `PF_FORKNOEXEC` (include/linux/sched.h) in the field flags: it has executed nothing since it was forked.
 const FORKED_NO_EXEC: u64 = 0x40;
+/// `PF_EXITING`: it is ending, or has ended.
+const EXITING: u64 = 0x4;
+
+/// Whether a child that shared our memory until now, and does so no more, has ended without executing anything. The kernel
+/// marks it as ending before it takes the memory away, and as executing only after that: both marks together mean it.
+pub fn died_before_exec(child: i32) -> io::Result<bool> {
+    let line = std::fs::read(format!("/proc/{child}/stat"))?;
+    let flags = parse_flags(&line)
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))?;
+    Ok(flags & FORKED_NO_EXEC != 0 && flags & EXITING != 0)
+}
+
+fn parse_flags(line: &[u8]) -> Option<u64> {
+    let close = line.iter().rposition(|&b| b == b')')?;
+    let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
+    // Field 9; the first one here is field 3.
+    rest.split_ascii_whitespace().nth(6)?.parse().ok()
+}
 
 #[expect(clippy::cast_precision_loss, reason = "clock ticks of CPU time are far below 2^52")]
 fn parse_zombie(line: &[u8]) -> Option<Zombie> {

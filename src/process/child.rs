@@ -5,7 +5,6 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use rustix::io::retry_on_intr;
@@ -98,20 +97,9 @@ fn number(e: &io::Error) -> i32 {
 /// In the new process: become the command. Returns only if that failed.
 ///
 /// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
-/// `ready` is set as the last thing before that: the record is whole. One that is killed earlier returns nothing either.
-pub fn become_command(
-    plan: &Plan,
-    entry: &Entry,
-    record: &mut Record,
-    monitor: i32,
-    ready: &AtomicBool,
-) -> Failure {
+pub fn become_command(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Failure {
     let failure = match prepare(plan, entry, record, monitor) {
-        Ok(()) => {
-            // Atomic, for it must be in memory before the exec, and the compiler does not know that memory is left to another.
-            ready.store(true, Ordering::SeqCst);
-            exec(plan)
-        }
+        Ok(()) => exec(plan),
         Err(failure) => failure,
     };
     // If the monitor is killed before it can do this, nobody is to take the zombie of the attempt for a command that has run.

@@ -162,7 +162,7 @@ impl Entry {
         self.dir.mkfifo(NEW_SENTINEL)?;
         let fifo = self.dir.open_read_write(NEW_SENTINEL)?;
         let taken = take(&fifo, WRITE)? && take(&fifo, LIFE)?;
-        self.dir.rename(NEW_SENTINEL, SENTINEL)?;
+        self.dir.rename(NEW_SENTINEL, SENTINEL).inspect_err(|_| drop(self.dir.unlink(NEW_SENTINEL)))?;
         Ok(taken.then_some(fifo))
     }
 

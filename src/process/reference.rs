@@ -3,7 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeSet;
 
-use super::error::{Error, Result};
+use super::error::{self, Error, Result};
 use super::family::{self, Creator};
 use super::id::{self, Id};
 use super::ledger::Ledger;
@@ -51,7 +51,11 @@ impl<'a> Resolver<'a> {
 
     /// Notes a record that was passed over.
     pub fn note_broken(&self, error: Error) {
-        self.broken.borrow_mut().push(error);
+        let mut broken = self.broken.borrow_mut();
+        // A name is looked for in several places.
+        if broken.iter().all(|known| error::message(known) != error::message(&error)) {
+            broken.push(error);
+        }
     }
 
     /// The process with that id. One whose record is broken is noted and passed over.

@@ -100,11 +100,10 @@ impl Try<'_> {
     pub(crate) fn assert_ends_with(&self, id: &str, code: i32) {
         let output = self.env.procctl(["join", id]).output();
         let lost = self.killed_monitor() && output.code() == 125 && output.stderr().contains("lost");
-        // What was to become the command was killed when its record was whole already. A daemonic process ends with its monitor.
+        // A daemonic process ends with its monitor.
         let record = self.env.record(id);
-        let killed = self.strike == Strike::Kill && self.role == "child" && output.code() == 128 + 9;
         let terminated = self.killed_monitor() && record["daemon"] == true && output.code() == 128 + 15;
-        assert!(output.code() == code || lost || killed || terminated, "{output:?}");
+        assert!(output.code() == code || lost || terminated, "{output:?}");
         assert_eq!(record["state"], "stopped", "{record}");
         assert_eq!(record["lost"].is_string(), lost, "{record}");
         self.env.procctl(["is-alive", id]).output().exits(1);

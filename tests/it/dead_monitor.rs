@@ -370,3 +370,16 @@ fn a_reader_of_the_sentinel_that_comes_after_its_death_waits_for_the_end() {
     process.wait_reaped();
     assert_eq!(env.bash(read).output().success(), "stopped");
 }
+
+#[test]
+fn a_name_is_not_free_while_the_record_of_its_live_bearer_is_broken() {
+    let env = TestEnv::new();
+    let id = env.sleeper(&["--unique", "-n", "one"]);
+    let record = crate::support::record_file(&env, &id);
+    let whole = std::fs::read(&record).unwrap();
+    std::fs::write(&record, "").unwrap();
+    env.refused(["start", "--unique", "-n", "one", "--", "true"], 125, &["one", "broken record"]);
+    std::fs::write(&record, whole).unwrap();
+    env.ok(["kill", "--wait", "one"]);
+    env.start(&["--unique", "-n", "one"], &["true"]);
+}

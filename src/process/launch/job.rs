@@ -140,8 +140,16 @@ fn claim_name(run_dir: &RunDir, record: &Record) -> Result<Option<OwnedFd>> {
     }
     let lock = run_dir.names().lock_name(&record.name)?;
     for tag in run_dir.names().find(Shelf::Live, &record.name)? {
+        let seen = observe::by_id(run_dir, &tag.id);
+        if seen.is_err()
+            && let Some(entry) = run_dir.entry(&tag.id)?
+            && entry.watch().is_ok_and(|watch| watch.is_monitored().unwrap_or(true))
+        {
+            let what = format!("a live process that may be named '{}' has a broken record", record.name);
+            return Err(Error::hinted(what, format!("look at {}", entry.dir.path().display())));
+        }
         // A record that cannot be read bears no name.
-        let Some(seen) = observe::if_usable(observe::by_id(run_dir, &tag.id))? else {
+        let Some(seen) = observe::if_usable(seen)? else {
             run_dir.drop_if_nowhere(Shelf::Live, &tag)?;
             continue;
         };

@@ -121,7 +121,10 @@ fn watch(
         fds.extend(parent.as_ref().map(|parent| PollFd::new(&parent.pidfd, PollFlags::IN)));
         // An error (EINTR) means: look again.
         let _ = rustix::event::poll(&mut fds, None);
-        if fds.get(parent_at).is_some_and(|fd| !fd.revents().is_empty())
+        let stage = pidfd::stage(pidfd).unwrap_or(Stage::Alive);
+        // One that has ended by itself in this moment was not ended by its parent.
+        if stage == Stage::Alive
+            && fds.get(parent_at).is_some_and(|fd| !fd.revents().is_empty())
             && let Some(parent) = parent.take()
         {
             parent.has_ended(entry, record, pidfd);
@@ -133,7 +136,6 @@ fn watch(
             }
             let _ = signal::send_to(pidfd, record.pid.unwrap_or(0), Order::TERMINATE);
         }
-        let stage = pidfd::stage(pidfd).unwrap_or(Stage::Alive);
         if stage == Stage::Alive {
             continue;
         }

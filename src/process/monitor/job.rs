@@ -1,7 +1,6 @@
 //! From a prepared start to a process under its monitor.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -9,7 +8,7 @@ use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fault::{self, deed};
-use crate::os::process;
+use crate::os::{proc, process};
 
 use super::Supervisor;
 use crate::process::child::{self, Failure, Plan};
@@ -97,10 +96,10 @@ impl Job<'_> {
         let monitor = process::own_pid();
         self.record.monitor = Some(Monitor { pid: monitor, adopted: false });
         self.record.state = State::Started;
-        let (mut failure, ready) = (None, AtomicBool::new(false));
+        let mut failure = None;
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
         let spawned = process::spawn(&mut || {
-            failure = Some(child::become_command(plan, entry, record, monitor, &ready));
+            failure = Some(child::become_command(plan, entry, record, monitor));
             1
         });
         let started = match (spawned, failure) {
@@ -110,15 +109,8 @@ impl Job<'_> {
                 let _ = process::reap(pid);
                 Err(failure)
             }
-            // It let go of this memory without a word, and not by an exec.
-            (Ok(pid), None) if !ready.load(Ordering::SeqCst) => {
-                let _ = process::reap(pid);
-                Err(Failure::Killed)
-            }
-            (Ok(pid), None) => self.commit().map(|()| pid).map_err(|e| {
-                process::end_child(pid);
-                Failure::Record(error::message(&e))
-            }),
+            // It let go of this memory without a word: by an exec, or because it was killed.
+            (Ok(pid), None) => self.settle(pid).map(|()| pid).inspect_err(|_| process::end_child(pid)),
         };
         if started.is_err() {
             self.undo();
@@ -131,6 +123,18 @@ impl Job<'_> {
             let _ = crate::os::lock::unlock(lock, 0);
         }
         started
+    }
+
+    /// If the command runs, or has run, its record appears.
+    fn settle(&self, pid: i32) -> std::result::Result<(), Failure> {
+        match proc::died_before_exec(pid) {
+            Ok(false) => self.commit().map_err(|e| Failure::Record(error::message(&e))),
+            Ok(true) => Err(Failure::Killed),
+            Err(e) => Err(Failure::Setup(
+                "cannot look at the new process in /proc".to_owned(),
+                e.raw_os_error().unwrap_or(libc::EIO),
+            )),
+        }
     }
 
     /// The command runs: let the record appear.

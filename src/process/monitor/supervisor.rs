@@ -43,6 +43,10 @@ impl Supervisor<'_> {
             }
             let (readable, parent_ended) = self.sleep(parent.map(|parent| parent.pidfd.as_fd()));
             if parent_ended && let Some(parent) = parent.take() {
+                // One that has ended by itself in this moment was not ended by its parent.
+                if let Some(ended) = self.reap_others() {
+                    return ended;
+                }
                 self.end_with_parent(parent);
             }
             while readable
