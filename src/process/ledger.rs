@@ -137,7 +137,8 @@ impl Ledger {
             other => other?,
         };
         let is_child = |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        if self.dir.find(is_child)?.is_none() {
+        // Whoever had the lock before may have removed it: then it cannot be listed any more.
+        if optional(self.dir.find(is_child))?.is_some_and(|child| child.is_none()) {
             optional(self.dir.unlink(super::entry::AUTHKEY))?;
             // Whoever made the key may have been killed before it had its name.
             optional(self.dir.unlink(authkey::TEMPORARY))?;
