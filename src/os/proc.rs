@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
-use super::process::Usage;
 use super::system;
 
 use rustix::io::retry_on_intr;
@@ -76,11 +75,24 @@ impl Stat {
     }
 }
 
+/// What of the usage of a process, waited-for descendants included, is in /proc/PID/stat.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Times {
+    /// Time in user mode, seconds.
+    pub user_seconds: f64,
+    /// Time in the kernel, seconds.
+    pub system_seconds: f64,
+    /// Page faults without reading.
+    pub minor_faults: u64,
+    /// Page faults with reading.
+    pub major_faults: u64,
+}
+
 /// What /proc tells of a process that has ended and was not reaped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Zombie {
-    /// What of its usage is in /proc/PID/stat.
-    pub usage: Usage,
+    /// What it used.
+    pub times: Times,
     /// Its wait status (`exit_code`, Linux 5.17); `None` where we may not know.
     pub status: Option<i32>,
     /// Whether it has executed a program since it was forked.
@@ -135,12 +147,11 @@ fn parse_zombie(line: &[u8]) -> Option<Zombie> {
     let both = |own: usize, of_children: usize| Some(count(own)?.saturating_add(count(of_children)?));
     let seconds = |ticks: u64| ticks as f64 / TICKS_PER_SECOND as f64;
     Some(Zombie {
-        usage: Usage {
+        times: Times {
             minor_faults: both(10, 11)?,
             major_faults: both(12, 13)?,
             user_seconds: seconds(both(14, 16)?),
             system_seconds: seconds(both(15, 17)?),
-            ..Usage::default()
         },
         status: field(52).and_then(|word| word.parse().ok()),
         executed: count(9)? & FORKED_NO_EXEC == 0,
@@ -250,10 +261,9 @@ mod tests {
             )
         };
         let zombie = parse_zombie(line('Z').as_bytes()).expect("parsed");
-        let Usage { user_seconds, system_seconds, minor_faults, major_faults, max_rss_bytes, .. } =
-            zombie.usage;
+        let Times { user_seconds, system_seconds, minor_faults, major_faults } = zombie.times;
         assert!((user_seconds - 1.1).abs() < 1e-9 && (system_seconds - 3.0).abs() < 1e-9, "{zombie:?}");
-        assert_eq!((minor_faults, major_faults, max_rss_bytes), (21, 4300, None));
+        assert_eq!((minor_faults, major_faults), (21, 4300));
         assert_eq!((zombie.status, zombie.executed), (Some(0x700), false));
         assert_eq!(parse_zombie(line('S').as_bytes()), None);
         assert_eq!(parse_zombie(b"42 (a) Z 7 42"), None);

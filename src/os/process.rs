@@ -189,8 +189,7 @@ impl Status {
     }
 }
 
-/// What a process used, waited-for descendants included: `struct rusage` (getrusage(2)) in plain units. What only its OS
-/// parent is told may be missing.
+/// `struct rusage` (getrusage(2)) in plain units.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Usage {
     /// Time in user mode, seconds.
@@ -198,19 +197,19 @@ pub struct Usage {
     /// Time in the kernel, seconds.
     pub system_seconds: f64,
     /// Largest resident set, bytes.
-    pub max_rss_bytes: Option<u64>,
+    pub max_rss_bytes: u64,
     /// Page faults without reading.
     pub minor_faults: u64,
     /// Page faults with reading.
     pub major_faults: u64,
     /// Blocks read from storage, 512 bytes each.
-    pub blocks_in: Option<u64>,
+    pub blocks_in: u64,
     /// Blocks written to storage, 512 bytes each.
-    pub blocks_out: Option<u64>,
+    pub blocks_out: u64,
     /// Times it gave up the processor to wait.
-    pub voluntary_switches: Option<u64>,
+    pub voluntary_switches: u64,
     /// Times it was made to give it up.
-    pub involuntary_switches: Option<u64>,
+    pub involuntary_switches: u64,
 }
 
 /// Which child to wait for.
@@ -322,13 +321,13 @@ fn usage_of(usage: &libc::rusage) -> Usage {
         user_seconds: seconds(usage.ru_utime),
         system_seconds: seconds(usage.ru_stime),
         // ru_maxrss is in KiB.
-        max_rss_bytes: Some(count(usage.ru_maxrss) * 1024),
+        max_rss_bytes: count(usage.ru_maxrss) * 1024,
         minor_faults: count(usage.ru_minflt),
         major_faults: count(usage.ru_majflt),
-        blocks_in: Some(count(usage.ru_inblock)),
-        blocks_out: Some(count(usage.ru_oublock)),
-        voluntary_switches: Some(count(usage.ru_nvcsw)),
-        involuntary_switches: Some(count(usage.ru_nivcsw)),
+        blocks_in: count(usage.ru_inblock),
+        blocks_out: count(usage.ru_oublock),
+        voluntary_switches: count(usage.ru_nvcsw),
+        involuntary_switches: count(usage.ru_nivcsw),
     }
 }
 

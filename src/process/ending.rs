@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::libc;
 
 use crate::os::pidfd;
-use crate::os::proc;
+use crate::os::proc::{self, Times};
 use crate::os::process::{Status, Usage as OsUsage};
 
 use super::entry::Entry;
@@ -16,6 +16,17 @@ use super::record::{Action, EndedBy, Record, State, Witness, exitcode};
 use super::rundir::RunDir;
 use super::time::Moment;
 
+/// What a witness of an end was told of the usage.
+#[derive(Clone, Copy, Debug)]
+pub enum Used {
+    /// All of it, as its OS parent.
+    All(OsUsage),
+    /// What of a zombie's is in /proc.
+    Partly(Times),
+    /// Nothing.
+    Unknown,
+}
+
 /// What is known of an end.
 #[derive(Clone, Debug)]
 pub enum Outcome {
@@ -23,8 +34,8 @@ pub enum Outcome {
     Seen {
         /// How it ended.
         status: Status,
-        /// What it used, if the witness was told.
-        usage: Option<OsUsage>,
+        /// What it used.
+        used: Used,
         /// When.
         at: Moment,
         /// By whom.
@@ -39,7 +50,7 @@ impl Outcome {
     /// it does not.
     pub fn told_by_kernel(pidfd: impl AsFd, at: Moment) -> Option<Self> {
         let status = Status::from_wait(pidfd::exit_status(pidfd)?);
-        Some(Self::Seen { status, usage: None, at, witness: Witness::Pidfd })
+        Some(Self::Seen { status, used: Used::Unknown, at, witness: Witness::Pidfd })
     }
 
     /// What /proc tells of a process that has ended and was not reaped yet, by whomever: before the kernel can be asked, but
@@ -48,7 +59,7 @@ impl Outcome {
         let zombie = proc::zombie(pid).ok().flatten()?;
         // /proc was read by pid, which was its own if it still is.
         let status = zombie.status.filter(|_| pidfd::is_unreaped(pidfd)).map(Status::from_wait)?;
-        Some(Self::Seen { status, usage: Some(zombie.usage), at, witness: Witness::Pidfd })
+        Some(Self::Seen { status, used: Used::Partly(zombie.times), at, witness: Witness::Pidfd })
     }
 
     /// Whether it says something that the record does not.
@@ -63,10 +74,14 @@ impl Outcome {
     pub fn apply_to(&self, record: &mut Record, signals: &[EndedBy]) {
         record.state = State::Stopped;
         match self {
-            Self::Seen { status, usage, at, witness } => {
+            Self::Seen { status, used, at, witness } => {
                 record.exitcode = Some(exitcode(*status));
                 record.core_dumped = Some(matches!(status, Status::Signaled { core_dumped: true, .. }));
-                record.usage = usage.map(Into::into).or(record.usage);
+                match *used {
+                    Used::All(usage) => record.usage = Some(usage.into()),
+                    Used::Partly(times) => record.partial_usage = Some(times.into()),
+                    Used::Unknown => {}
+                }
                 // A record that was called lost keeps its place in the order of ends.
                 record.stopped_at = if record.lost.is_some() { record.stopped_at } else { Some(*at) };
                 record.lost = None;
@@ -158,7 +173,7 @@ mod tests {
     }
 
     fn seen(status: Status) -> Outcome {
-        Outcome::Seen { status, usage: None, at: Moment::now(), witness: Witness::Pidfd }
+        Outcome::Seen { status, used: Used::Unknown, at: Moment::now(), witness: Witness::Pidfd }
     }
 
     #[test]

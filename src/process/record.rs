@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::os::proc::Times;
 use crate::os::process::{Status, Usage as OsUsage};
 use crate::os::signals;
 
@@ -79,19 +80,19 @@ pub struct Monitor {
     pub adopted: bool,
 }
 
-/// What the process used, waited-for descendants included. What only its monitor is told is missing where that was killed.
+/// What the process used, waited-for descendants included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "named and explained in os::process::Usage")]
 pub struct Usage {
     pub user_seconds: f64,
     pub system_seconds: f64,
-    pub max_rss_bytes: Option<u64>,
+    pub max_rss_bytes: u64,
     pub minor_faults: u64,
     pub major_faults: u64,
-    pub blocks_in: Option<u64>,
-    pub blocks_out: Option<u64>,
-    pub voluntary_switches: Option<u64>,
-    pub involuntary_switches: Option<u64>,
+    pub blocks_in: u64,
+    pub blocks_out: u64,
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
 }
 
 impl From<OsUsage> for Usage {
@@ -107,6 +108,23 @@ impl From<OsUsage> for Usage {
             voluntary_switches: u.voluntary_switches,
             involuntary_switches: u.involuntary_switches,
         }
+    }
+}
+
+/// What of its usage is known of a process that nobody waited for as its OS parent.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "named and explained in os::process::Usage")]
+pub struct PartialUsage {
+    pub user_seconds: f64,
+    pub system_seconds: f64,
+    pub minor_faults: u64,
+    pub major_faults: u64,
+}
+
+impl From<Times> for PartialUsage {
+    fn from(t: Times) -> Self {
+        let Times { user_seconds, system_seconds, minor_faults, major_faults } = t;
+        Self { user_seconds, system_seconds, minor_faults, major_faults }
     }
 }
 
@@ -195,6 +213,9 @@ pub struct Record {
     pub log: Option<Text>,
     /// What it used.
     pub usage: Option<Usage>,
+    /// What of that is known where its monitor was killed.
+    #[serde(default)]
+    pub partial_usage: Option<PartialUsage>,
     /// The last signal of procctl that explains the end.
     pub ended_by: Option<EndedBy>,
     /// Whether it left a core dump; `None` before the end.
@@ -347,6 +368,7 @@ pub(crate) mod tests {
             serde_json::from_slice(&record.to_json().expect("written")).expect("JSON");
         // Fields that came later get their defaults.
         value["monitor"]["adopted"] = serde_json::json!(false);
+        value["partial_usage"] = serde_json::json!(null);
         assert_eq!(written, value);
     }
 

@@ -94,6 +94,7 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
         sentinel: entry.path(entry::SENTINEL).into(),
         log: request.streams.use_log().then(|| entry.path(LOG).into()),
         usage: None,
+        partial_usage: None,
         ended_by: None,
         core_dumped: None,
         host: run_dir.host.name().to_owned(),

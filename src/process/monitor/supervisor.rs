@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags};
 use crate::os::process::{self, Ended, Which};
 use crate::os::signals::{Received, SignalFd};
 
-use crate::process::ending::{self, Outcome};
+use crate::process::ending::{self, Outcome, Used};
 use crate::process::entry::Entry;
 use crate::process::family::Creator;
 use crate::process::record::Witness;
@@ -103,7 +103,7 @@ impl Supervisor<'_> {
     pub fn record(&self, ended: Ended) {
         let outcome = Outcome::Seen {
             status: ended.status,
-            usage: Some(ended.usage),
+            used: Used::All(ended.usage),
             at: Moment::now(),
             witness: Witness::Monitor,
         };
