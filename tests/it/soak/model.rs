@@ -347,6 +347,7 @@ impl Model {
             // The kernel's word to a process group that is orphaned and has a stopped member.
             if worker.asked == shell && worker.run {
                 worker.may_get(1);
+                worker.tree_may_end = true;
             }
         }
     }
