@@ -139,6 +139,8 @@ fn watch(
         if stage == Stage::Alive {
             continue;
         }
+        // The end of its parent would be told again and again now.
+        parent = None;
         let at = *end.get_or_insert_with(Moment::now);
         if let Some(outcome) = Outcome::told_by_zombie(record.pid.unwrap_or(0), pidfd, at) {
             return outcome;
