@@ -457,7 +457,8 @@ pub fn stat_of(path: &Path, follow: Follow) -> Result<Stat> {
 
 /// Whether an open descriptor is of a FIFO.
 pub fn is_fifo(fd: impl AsFd) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+    retry_on_intr(|| rustix::fs::fstat(&fd))
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
 /// Whether two open descriptors are of one file.

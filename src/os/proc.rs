@@ -194,13 +194,29 @@ pub fn tells_children() -> bool {
 /// The list of one thread is exact if all that it shows still are its children afterwards (fs/proc/array.c).
 pub fn children(pid: i32) -> io::Result<Vec<i32>> {
     let mut found = Vec::new();
-    let Some(threads) = if_shown(std::fs::read_dir(format!("/proc/{pid}/task")))? else { return Ok(found) };
+    let task = format!("/proc/{pid}/task");
+    let Some(threads) = if_shown(uninterrupted(|| std::fs::read_dir(&task)))? else { return Ok(found) };
     for thread in threads {
+        let thread = match thread {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            other => other,
+        };
         let Some(thread) = if_shown(thread)? else { continue };
-        let list = if_shown(std::fs::read_to_string(thread.path().join("children")))?.unwrap_or_default();
+        let path = thread.path().join("children");
+        let list = if_shown(uninterrupted(|| std::fs::read_to_string(&path)))?.unwrap_or_default();
         found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
     }
     Ok(found)
+}
+
+/// Does it again if a signal came in between.
+fn uninterrupted<T>(call: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => return done,
+        }
+    }
 }
 
 /// `None` of a process, or a thread, that is gone or that we may not look at.
@@ -215,13 +231,7 @@ fn if_shown<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
 /// Every process that can be seen, as it was at some moment of the call.
 pub fn all() -> io::Result<Vec<Stat>> {
     let mut found = Vec::new();
-    let open = || loop {
-        match std::fs::read_dir("/proc") {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    };
-    for entry in open()? {
+    for entry in uninterrupted(|| std::fs::read_dir("/proc"))? {
         let name = match entry {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             other => other?.file_name(),

@@ -38,7 +38,7 @@ pub fn pid_namespace() -> io::Result<u64> {
 
 /// The pid of the calling process in the pid namespace that /proc shows; 0 if it is not to be seen there.
 pub fn own_pid_in_proc() -> io::Result<i32> {
-    let target = rustix::fs::readlink("/proc/self", Vec::new())?;
+    let target = retry_on_intr(|| rustix::fs::readlink("/proc/self", Vec::new()))?;
     Ok(target.to_str().ok().and_then(|pid| pid.parse().ok()).unwrap_or(0))
 }
 

@@ -402,6 +402,12 @@ impl Model {
     /// A command told its exit code.
     pub(super) fn tells(&mut self, tag: Tag, code: i32, by: &str) -> Verdict {
         self.seen_ended(tag, by)?;
+        if !self.worker(tag).may.contains(&code) {
+            // The end of a shell may have come to its daemonic processes before it came to us.
+            let ended = |shell: &Shell| shell.ended.is_none() && !super::is_alive(&shell.process);
+            let shells: Vec<usize> = (0..self.shells.len()).filter(|&at| ended(&self.shells[at])).collect();
+            shells.into_iter().for_each(|shell| self.shell_ends(shell));
+        }
         let worker = self.worker(tag);
         if !worker.may.contains(&code) {
             return Err(broken(tag, format!("{by}: exit code {code}, and it can only be {:?}", worker.may)));
