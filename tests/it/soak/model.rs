@@ -406,7 +406,9 @@ impl Model {
             // The end of a shell may have come to its daemonic processes before it came to us.
             let ended = |shell: &Shell| shell.ended.is_none() && !super::is_alive(&shell.process);
             let shells: Vec<usize> = (0..self.shells.len()).filter(|&at| ended(&self.shells[at])).collect();
-            shells.into_iter().for_each(|shell| self.shell_ends(shell));
+            for shell in shells {
+                self.shell_ends(shell);
+            }
         }
         let worker = self.worker(tag);
         if !worker.may.contains(&code) {
