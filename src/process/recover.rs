@@ -45,20 +45,23 @@ fn settle_locked(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
     if before.as_ref().is_some_and(|record| record.state != State::Initial) {
         return Ok(true);
     }
-    let starting = entry.load_starting()?;
+    let starting = match entry.load_starting()? {
+        Some(record) => Some((left_of(&record)?, record)),
+        None => None,
+    };
     match starting {
-        Some(record) if left_of(&record)? == Left::Process => {
+        Some((Left::Process, record)) => {
             appear(run_dir, entry, &record)?;
             run_dir.names().add(Shelf::Live, &record)?;
             Ok(true)
         }
-        Some(record) if before.is_some() && left_of(&record)? == Left::Attempt => {
+        Some((Left::Attempt, record)) if before.is_some() => {
             optional(entry.dir.unlink(STARTING))?;
             run_dir.names().remove(Shelf::Live, &record)?;
             Ok(true)
         }
         // It can have run, and a process is started at most once.
-        Some(mut record) if before.is_some() => {
+        Some((_, mut record)) if before.is_some() => {
             let why = "its monitor was killed while it was being started, and nobody saw whether it ran";
             Outcome::Lost(why.to_owned()).apply_to(&mut record, &[]);
             entry.save_starting(&record)?;
@@ -73,7 +76,7 @@ fn settle_locked(run_dir: &RunDir, entry: &Entry) -> Result<bool> {
             Ok(true)
         }
         starting => {
-            clear(run_dir, entry, starting.as_ref())?;
+            clear(run_dir, entry, starting.map(|(_, record)| record).as_ref())?;
             Ok(false)
         }
     }

@@ -20,6 +20,14 @@ fn orphaned(env: &TestEnv, options: &[&str]) -> (Worker, i32) {
     (worker, monitor)
 }
 
+/// A `sleep 1000` whose monitor was killed, with somebody as its OS parent who reaps on command only.
+fn orphaned_to_late_reaper(env: &TestEnv) -> (String, Held, LateReaper) {
+    let (id, reaper) = LateReaper::start(env);
+    let process = Held::open(env.pid(&id));
+    kill_monitor(env, &id);
+    (id, process, reaper)
+}
+
 /// The monitors of `id` that there are, by what `ps` shows of them.
 fn monitors(env: &TestEnv, id: &str) -> Vec<i32> {
     let title = format!("procctl: monitor of {id} ");
@@ -299,9 +307,7 @@ fn nobody_need_reap_a_process_for_its_code_and_times_to_be_told() {
         return;
     }
     let env = TestEnv::new();
-    let (id, reaper) = LateReaper::start(&env);
-    let process = Held::open(env.pid(&id));
-    kill_monitor(&env, &id);
+    let (id, process, reaper) = orphaned_to_late_reaper(&env);
     env.ok(["is-alive", &id]);
     process.signal(Signal::KILL);
     let record = await_record(&env, &id, -9);
@@ -320,9 +326,7 @@ fn of_a_zombie_that_nobody_monitors_the_code_is_told_at_once() {
         return;
     }
     let env = TestEnv::new();
-    let (id, reaper) = LateReaper::start(&env);
-    let process = Held::open(env.pid(&id));
-    kill_monitor(&env, &id);
+    let (id, process, reaper) = orphaned_to_late_reaper(&env);
     process.signal(Signal::TERM);
     process.wait_end();
     env.procctl(["is-alive", &id]).output().exits(1).quiet();
@@ -409,9 +413,7 @@ fn the_code_of_a_zombie_is_told_where_it_cannot_be_written() {
         return;
     }
     let env = TestEnv::new();
-    let (id, reaper) = LateReaper::start(&env);
-    let process = Held::open(env.pid(&id));
-    kill_monitor(&env, &id);
+    let (id, process, reaper) = orphaned_to_late_reaper(&env);
     process.signal(Signal::KILL);
     process.wait_end();
     let script = format!(
