@@ -1,0 +1,16 @@
+//! `get`.
+
+use clap::Args;
+
+use super::values::reference;
+
+/// `get`
+#[derive(Debug, Args)]
+pub struct Get {
+    /// The process
+    #[arg(value_name = "REF", value_parser = reference())]
+    pub reference: String,
+    /// A field of the record (pid, exitcode, parent.pid, usage.user_seconds, …), or authkey [default: the record]
+    #[arg(value_name = "FIELD")]
+    pub field: Option<String>,
+}

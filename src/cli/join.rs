@@ -1,0 +1,33 @@
+//! `join`.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::values::reference;
+use crate::process::time;
+
+const JOIN_STATUS: &str = "\
+Exit status: that of the process, 128+N if signal N ended it; with several, of the first one (in the order given, or \
+started) that did not end with 0. 124: the time ran out. 125: procctl failed, or the exit code is lost.";
+
+/// `join`
+#[derive(Debug, Args)]
+#[command(after_help = JOIN_STATUS)]
+pub struct Join {
+    /// Processes to wait for [default: the caller's own children]
+    #[arg(value_name = "REF", value_parser = reference())]
+    pub references: Vec<String>,
+    /// Stop waiting after this time and exit 124; nothing is signalled
+    #[arg(long, value_name = "T", value_parser = time::parse, allow_hyphen_values = true)]
+    pub timeout: Option<Duration>,
+    /// Return as soon as one has ended; print the ids of those that have
+    #[arg(long)]
+    pub any: bool,
+    /// Every process in the run directory
+    #[arg(long, conflicts_with = "references")]
+    pub all: bool,
+    /// Print the records
+    #[arg(long)]
+    pub json: bool,
+}

@@ -1,0 +1,25 @@
+//! `status`.
+
+use clap::Args;
+
+use super::values::reference;
+
+/// `status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Processes to show [default: all]
+    #[arg(value_name = "REF", value_parser = reference())]
+    pub references: Vec<String>,
+    /// Print the records as a JSON array
+    #[arg(long)]
+    pub json: bool,
+    /// Only those that are alive
+    #[arg(long)]
+    pub alive: bool,
+    /// Only the caller's own children
+    #[arg(long)]
+    pub children: bool,
+    /// Do not cut the command to the width of the terminal
+    #[arg(long)]
+    pub no_trunc: bool,
+}

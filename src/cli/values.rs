@@ -1,0 +1,41 @@
+//! The words of the command line, read.
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use crate::os::signals;
+use crate::process::name;
+
+pub(super) fn parse_name(text: &str) -> Result<String, String> {
+    name::check(text).map(|()| text.to_owned())
+}
+
+pub(super) fn parse_pid(text: &str) -> Result<i32, String> {
+    let pid = text.parse().ok().filter(|&pid| pid > 0);
+    pid.ok_or_else(|| format!("'{}' is no pid", text.escape_debug()))
+}
+
+pub(super) fn parse_descriptor(text: &str) -> Result<i32, String> {
+    let number = text.parse().ok().filter(|&number| number >= 0);
+    number
+        .ok_or_else(|| format!("'{}' is no descriptor: write the number of an open one", text.escape_debug()))
+}
+
+pub(super) fn parse_lines(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("'{}' is no number of lines", text.escape_debug()))
+}
+
+/// Names and ids are UTF-8.
+pub(super) fn reference() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new()
+        .try_map(|text| text.into_string().map_err(|text| format!("no process '{}'", text.to_string_lossy())))
+}
+
+pub(super) fn parse_signal(text: &str) -> Result<i32, String> {
+    let wrong = || {
+        format!(
+            "'{}' is no signal: write a name (TERM, USR1, RTMIN+1) or a number from 0 to 64",
+            text.escape_debug()
+        )
+    };
+    signals::parse(text).ok_or_else(wrong)
+}
