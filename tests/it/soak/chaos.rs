@@ -188,16 +188,15 @@ fn strike(soak: &Soak, pid: i32, signal: i32) -> Option<OwnedFd> {
     Some(process)
 }
 
-/// Lets all managed processes continue. `--tree` stops what it is about to end; killed then, it leaves that stopped, and nobody
-/// knows that it was not meant to be.
+/// Lets everything continue. `--tree` stops what it is about to end; killed then, it leaves that stopped, and nobody knows that it
+/// was not meant to be. A monitor can be among it: one that has recorded the end is a process like others.
 fn thaw(soak: &Soak) {
     for pid in soak.env.os_processes() {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         let is_managed =
             environment.split(|&byte| byte == 0).any(|variable| variable.starts_with(b"PROCCTL_ID="));
         if let Ok(process) = pidfd::open(pid)
-            && is_managed
-            && !is_ours(soak, pid)
+            && (is_managed || is_ours(soak, pid))
         {
             let _ = pidfd::send_signal(process.as_fd(), SIGCONT);
         }
