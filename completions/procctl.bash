@@ -129,22 +129,22 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__close)
-            opts="-q -h --all --older-than --run-dir --color --quiet --help"
+            opts="-q -h --run-dir --color --quiet --all --older-than --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --older-than)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --run-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --older-than)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -155,12 +155,20 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__create)
-            opts="-n -d -C -e -q -h --name --daemon --no-daemon --unique --parent --cwd --env --clear-env --stdin --stdout --stderr --fd --authkey-file --json --run-dir --color --quiet --help"
+            opts="-q -n -d -C -e -h --run-dir --color --quiet --name --daemon --no-daemon --unique --parent --cwd --env --clear-env --stdin --stdout --stderr --fd --authkey-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -207,14 +215,6 @@ _procctl() {
                     ;;
                 --authkey-file)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --run-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -457,7 +457,7 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__interrupt)
-            opts="-q -h --all --wait --run-dir --color --quiet --help"
+            opts="-q -h --run-dir --color --quiet --all --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -501,22 +501,22 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__join)
-            opts="-q -h --timeout --any --all --json --run-dir --color --quiet --help"
+            opts="-q -h --run-dir --color --quiet --timeout --any --all --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --timeout)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --run-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -527,26 +527,26 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__kill)
-            opts="-s -q -h --all --signal --wait --tree --run-dir --color --quiet --help"
+            opts="-q -s -h --run-dir --color --quiet --all --signal --wait --tree --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --signal)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -s)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --run-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --signal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -s)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -557,26 +557,26 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__logs)
-            opts="-f -n -q -h --follow --lines --run-dir --color --quiet --help"
+            opts="-q -f -n -h --run-dir --color --quiet --follow --lines --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --lines)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -n)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --run-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --lines)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)
@@ -587,12 +587,20 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__run)
-            opts="-n -d -C -e -q -h --name --daemon --no-daemon --unique --parent --cwd --env --clear-env --stdin --stdout --stderr --fd --authkey-file --json --run-dir --color --quiet --help"
+            opts="-q -n -d -C -e -h --run-dir --color --quiet --name --daemon --no-daemon --unique --parent --cwd --env --clear-env --stdin --stdout --stderr --fd --authkey-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -639,14 +647,6 @@ _procctl() {
                     ;;
                 --authkey-file)
                     COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --run-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
                     ;;
                 *)
@@ -679,12 +679,20 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__start)
-            opts="-n -d -C -e -q -h --name --daemon --no-daemon --unique --parent --cwd --env --clear-env --stdin --stdout --stderr --fd --authkey-file --json --run-dir --color --quiet --help"
+            opts="-q -n -d -C -e -h --run-dir --color --quiet --name --daemon --no-daemon --unique --parent --cwd --env --clear-env --stdin --stdout --stderr --fd --authkey-file --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --run-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 --name)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -733,14 +741,6 @@ _procctl() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --run-dir)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --color)
-                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
-                    return 0
-                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -749,7 +749,7 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__status)
-            opts="-q -h --json --alive --children --no-trunc --run-dir --color --quiet --help"
+            opts="-q -h --run-dir --color --quiet --json --alive --children --no-trunc --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -771,22 +771,22 @@ _procctl() {
             return 0
             ;;
         procctl__subcmd__terminate)
-            opts="-q -h --all --wait --kill-after --tree --run-dir --color --quiet --help"
+            opts="-q -h --run-dir --color --quiet --all --wait --kill-after --tree --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --kill-after)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
                 --run-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --kill-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

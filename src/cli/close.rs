@@ -7,8 +7,8 @@ use clap::Args;
 use super::values::reference;
 use crate::process::time;
 
-/// `close`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true, id = "which")]
 pub struct Close {
     /// The processes

@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::values::{parse_descriptor, parse_name, parse_pid};
 
-/// How to launch a command.
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "how to launch a command; clap would describe the command with it")]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Launch options")]
 pub struct Launch {
     /// Name of the process; need not be unique [default: Process-N, counted by the parent]
@@ -89,8 +89,8 @@ impl Launch {
     }
 }
 
-/// `create`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 #[command(override_usage = "procctl create [LAUNCH OPTIONS] -- CMD [ARG]...")]
 pub struct Create {
     #[command(flatten)]
@@ -104,8 +104,8 @@ pub struct Create {
     pub command: Vec<OsString>,
 }
 
-/// `start`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 #[command(
     override_usage = "procctl start [LAUNCH OPTIONS] -- CMD [ARG]...\n       procctl start [--json] REF..."
 )]
@@ -121,8 +121,8 @@ pub struct Start {
     pub command: Vec<OsString>,
 }
 
-/// `run`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 #[command(override_usage = "procctl run [LAUNCH OPTIONS] -- CMD [ARG]...")]
 pub struct Run {
     #[command(flatten)]

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::values::{parse_lines, reference};
 
-/// `logs`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 pub struct Logs {
     /// The process
     #[arg(value_name = "REF", value_parser = reference())]

@@ -26,7 +26,7 @@ pub use signal::{Interrupt, Kill, Targets, Terminate};
 pub use status::Status;
 
 /// Start named child processes, and join, signal or inspect them from any later command.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(
     name = "procctl",
     version,
@@ -54,7 +54,8 @@ A REF is an id, the beginning of one (4 characters), a name, a pid, @self or @pa
 A time T is in seconds (5, 0.5), or has a unit: 500ms, 2m, 1h, 1d. Zero or less does not block.";
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Where the records are [default: $PROCCTL_RUN_DIR, else $XDG_STATE_HOME/procctl, else ~/.local/state/procctl]
     #[arg(long, value_name = "DIR", global = true)]
@@ -79,7 +80,9 @@ pub enum When {
 }
 
 /// The commands.
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
+// Only the grammar of the command that is run is built: that is most of what a short command computes.
+#[command(defer = true)]
 pub enum Command {
     /// Record a process without starting it; print its id
     Create(Create),
@@ -109,9 +112,11 @@ pub enum Command {
     Close(Close),
 }
 
-/// The grammar, for generating completions and man pages.
+/// The whole grammar, with that of each command: for completions, man pages and hints.
 pub fn command() -> clap::Command {
-    Cli::command()
+    let mut whole = Cli::command();
+    whole.build();
+    whole
 }
 
 #[cfg(test)]

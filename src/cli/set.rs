@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::values::reference;
 
-/// `set`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 pub struct Set {
     /// The process
     #[arg(value_name = "REF", value_parser = reference())]

@@ -7,8 +7,8 @@ use clap::Args;
 use super::values::{parse_signal, reference};
 use crate::process::time;
 
-/// Whom to signal.
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "whom to signal; clap would describe the command with it")]
+#[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false, id = "whom")]
 pub struct Targets {
     /// The processes
@@ -19,8 +19,8 @@ pub struct Targets {
     pub all: bool,
 }
 
-/// `terminate`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 pub struct Terminate {
     #[command(flatten)]
     /// Whom.
@@ -36,8 +36,8 @@ pub struct Terminate {
     pub tree: bool,
 }
 
-/// `kill`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 pub struct Kill {
     #[command(flatten)]
     /// Whom.
@@ -53,8 +53,8 @@ pub struct Kill {
     pub tree: bool,
 }
 
-/// `interrupt`
-#[derive(Debug, Args)]
+#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+#[derive(Clone, Debug, Args)]
 pub struct Interrupt {
     #[command(flatten)]
     /// Whom.
