@@ -6,6 +6,11 @@
 
 use std::ffi::{c_char, c_int};
 
+use procctl::os::heap::Heap;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
 /// The C entry point.
 ///
 /// # Safety

@@ -23,7 +23,7 @@ use std::ffi::OsString;
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::os::fd;
+use crate::os::{fd, heap};
 use crate::process::error::status as code;
 
 use session::Session;
@@ -37,7 +37,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
     if fd::open_standard_streams().is_err() {
         return code::FAILED;
     }
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match read(arguments) {
         Ok(cli) => cli,
         Err(e) => return usage::answer(&e, arguments),
     };
@@ -58,4 +58,15 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Command::Close(args) => close::run(&session, &args),
     };
     outcome.unwrap_or_else(|e| report::error(&e))
+}
+
+// A frame of its own: the stack below it is used again.
+#[inline(never)]
+#[expect(unsafe_code, reason = "the memory of the grammar is given back whole")]
+fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let parse = || Cli::try_parse_from(arguments);
+    let keep = |parsed: &Result<Cli, clap::Error>| parsed.as_ref().ok().cloned();
+    // SAFETY: what clap makes for a command line it drops before it answers, and our own parsers of values keep nothing
+    // either; a clone has nothing of the original.
+    unsafe { heap::for_a_moment(parse, keep) }.or_else(|failed| failed)
 }

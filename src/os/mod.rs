@@ -6,15 +6,18 @@
 #![expect(unsafe_code, reason = "system calls that no library wraps; nowhere else")]
 
 pub mod arguments;
+pub mod environment;
 pub mod fault;
 pub mod fd;
 pub mod fs;
+pub mod heap;
 pub mod lock;
 pub mod pidfd;
 pub mod proc;
 pub mod process;
 pub mod secret;
 pub mod signals;
+pub mod stack;
 pub mod system;
 pub mod title;
 pub mod umask;

@@ -22,7 +22,7 @@ use nix::libc;
 use nix::sys::signal::Signal;
 
 use crate::os::signals::SignalFd;
-use crate::os::{fd, title};
+use crate::os::{fd, stack, title};
 
 use super::entry::Entry;
 use super::record::{Action, EndedBy, Record};
@@ -62,6 +62,7 @@ fn settle_down(
     // The last look at the environment: the title is written over it.
     let keep = retention::keep();
     let _ = title::set(c"procctl-monitor", &format!("{TITLE}{} {}", record.id, record.name));
+    stack::release();
     (signals, keep)
 }
 
