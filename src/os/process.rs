@@ -1,6 +1,7 @@
 //! Making and waiting for OS processes.
 
-use std::ffi::{CStr, CString};
+use std::borrow::Cow;
+use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 
@@ -114,13 +115,13 @@ pub fn exec(path: &CStr, arguments: &PointerList, environment: &PointerList) -> 
 /// A null-terminated array of C strings, as execve(2) takes it.
 #[derive(Debug)]
 pub struct PointerList {
-    _strings: Vec<CString>,
+    _strings: Vec<Cow<'static, CStr>>,
     pointers: Vec<*const libc::c_char>,
 }
 
 impl PointerList {
     /// Makes the array; it owns the strings.
-    pub fn new(strings: Vec<CString>) -> Self {
+    pub fn new(strings: Vec<Cow<'static, CStr>>) -> Self {
         let pointers = strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
         Self { _strings: strings, pointers }
     }

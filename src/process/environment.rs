@@ -1,10 +1,12 @@
 //! The environment of a process: the caller's (or none), changed by `-e`, and what procctl adds.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use serde::{Deserialize, Serialize};
 
+use crate::os::environment;
 use crate::os::fs::{FileError, optional};
 
 use super::entry::{ENVIRONMENT, Entry};
@@ -66,32 +68,55 @@ impl Changes {
         serde_json::from_slice(&bytes).map_err(|e| FileError::new("read", entry.path(ENVIRONMENT), e).into())
     }
 
-    /// The whole environment of a process.
-    pub fn of_process(&self, run_dir: &RunDir, record: &Record) -> Vec<(OsString, OsString)> {
-        let inherited: Vec<_> = if self.clear { Vec::new() } else { std::env::vars_os().collect() };
-        let mut variables = inherited;
-        variables.retain(|(key, _)| key != PARENT_VARIABLE);
-        let mut set = |key: &OsStr, value: &OsStr| match variables.iter_mut().find(|(known, _)| known == key)
-        {
-            Some((_, old)) => value.clone_into(old),
-            None => variables.push((key.to_owned(), value.to_owned())),
-        };
-        for (key, value) in &self.set {
-            set(key.as_os_str(), value.as_os_str());
-        }
-        set(ID_VARIABLE.as_ref(), record.id.as_str().as_ref());
-        set(NAME_VARIABLE.as_ref(), record.name.as_ref());
-        set(VARIABLE.as_ref(), run_dir.path().as_os_str());
+    /// The whole environment of a process, as execve(2) takes it.
+    pub fn of_process(&self, run_dir: &RunDir, record: &Record) -> Result<Variables> {
+        let inherited = if self.clear { Vec::new() } else { environment::inherited() };
+        let mut variables = Vec::with_capacity(inherited.len() + self.set.len() + 3);
+        variables.extend(inherited.into_iter().map(Cow::Borrowed));
+        let mut variables = Variables(variables);
         variables
+            .0
+            .retain(|variable| split(variable).is_some_and(|(key, _)| key != PARENT_VARIABLE.as_bytes()));
+        for (key, value) in &self.set {
+            variables.set(key.as_os_str(), value.as_os_str())?;
+        }
+        variables.set(ID_VARIABLE, record.id.as_str())?;
+        variables.set(NAME_VARIABLE, &record.name)?;
+        variables.set(VARIABLE, run_dir.path().as_os_str())?;
+        Ok(variables)
     }
 }
 
-/// As execve(2) takes it.
-pub fn to_c_strings(variables: &[(OsString, OsString)]) -> Result<Vec<CString>> {
-    variables
-        .iter()
-        .map(|(key, value)| to_c_string([key.as_bytes(), b"=", value.as_bytes()].concat()))
-        .collect()
+/// An environment. What is inherited is not copied: most of what a start would allocate.
+#[derive(Debug, Default)]
+pub struct Variables(pub Vec<Cow<'static, CStr>>);
+
+impl Variables {
+    /// The value of a variable.
+    pub fn get(&self, key: &str) -> Option<&[u8]> {
+        self.0
+            .iter()
+            .filter_map(|variable| split(variable))
+            .find(|(known, _)| *known == key.as_bytes())
+            .map(|(_, value)| value)
+    }
+
+    fn set(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result<()> {
+        let key = key.as_ref().as_bytes();
+        let variable = Cow::Owned(to_c_string([key, b"=", value.as_ref().as_bytes()].concat())?);
+        match self.0.iter_mut().find(|known| split(known).is_some_and(|(known, _)| known == key)) {
+            Some(known) => *known = variable,
+            None => self.0.push(variable),
+        }
+        Ok(())
+    }
+}
+
+/// Key and value. A key is not empty: a string that begins with `=` is one whose key does (as the C library sees it).
+fn split(variable: &CStr) -> Option<(&[u8], &[u8])> {
+    let bytes = variable.to_bytes();
+    let at = 1 + bytes.get(1..)?.iter().position(|&b| b == b'=')?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 /// A string of the operating system for the kernel.

@@ -1,6 +1,7 @@
 //! What the child will do, computed before there is one.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::borrow::Cow;
+use std::ffi::{CString, OsStr};
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -11,7 +12,7 @@ use crate::os::{fd, umask};
 
 use crate::process::child::Plan;
 use crate::process::entry::Entry;
-use crate::process::environment::{self, Changes};
+use crate::process::environment::{self, Changes, Variables};
 use crate::process::error::{Error, Result, status};
 use crate::process::record::Record;
 use crate::process::rundir::RunDir;
@@ -43,7 +44,7 @@ pub(super) fn plan(
     own_session: bool,
 ) -> Result<Plan> {
     let streams = streams.open(files, entry)?;
-    let variables = changes.of_process(run_dir, record);
+    let variables = changes.of_process(run_dir, record)?;
     let candidates = candidates(&record.command[0].0, &variables)?;
     let arguments = record.command.iter().map(|text| environment::to_c_string(text.0.as_bytes()));
     Ok(Plan {
@@ -54,13 +55,13 @@ pub(super) fn plan(
         umask: umask::of_caller(),
         signals: Blocked::new().map_err(|e| Error::system("cannot set up signals", e))?,
         candidates,
-        arguments: PointerList::new(arguments.collect::<Result<_>>()?),
-        environment: PointerList::new(environment::to_c_strings(&variables)?),
+        arguments: PointerList::new(arguments.map(|word| word.map(Cow::Owned)).collect::<Result<_>>()?),
+        environment: PointerList::new(variables.0),
     })
 }
 
 /// The files that a command may mean. With a slash it is a path; else it is looked for in the process's own `PATH`.
-fn candidates(command: &OsStr, variables: &[(OsString, OsString)]) -> Result<Vec<CString>> {
+fn candidates(command: &OsStr, variables: &Variables) -> Result<Vec<CString>> {
     const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
     if command.is_empty() {
         return Err(Error::Exec {
@@ -72,8 +73,7 @@ fn candidates(command: &OsStr, variables: &[(OsString, OsString)]) -> Result<Vec
     if command.as_bytes().contains(&b'/') {
         return Ok(vec![environment::to_c_string(command.as_bytes())?]);
     }
-    let path =
-        variables.iter().find(|(key, _)| key == "PATH").map_or(DEFAULT_PATH, |(_, value)| value.as_bytes());
+    let path = variables.get("PATH").unwrap_or(DEFAULT_PATH);
     path.split(|&b| b == b':')
         .map(|folder| if folder.is_empty() { &b"."[..] } else { folder })
         .map(|folder| environment::to_c_string([folder, b"/", command.as_bytes()].concat()))
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_command_is_looked_for_in_the_path_of_the_process() {
-        let variables = [("PATH".into(), "/a::/b".into())];
+        let variables = Variables(vec![c"A=b".into(), c"PATH=/a::/b".into()]);
         let found = candidates("x".as_ref(), &variables).expect("candidates");
         assert_eq!(found, [c"/a/x".to_owned(), c"./x".to_owned(), c"/b/x".to_owned()]);
         assert_eq!(candidates("./x".as_ref(), &variables).expect("candidates"), [c"./x".to_owned()]);
