@@ -41,13 +41,7 @@ impl Stat {
     }
 
     fn read(path: &str) -> io::Result<Self> {
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
-        let fd = retry_on_intr(|| rustix::fs::open(path, flags, rustix::fs::Mode::empty()))?;
-        // The kernel hands out the whole line at the first read; it is some 300 bytes long.
-        let mut line = [0u8; 1024];
-        let length = retry_on_intr(|| rustix::io::read(&fd, &mut line[..]))?;
-        Self::parse(&line[..length])
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))
+        Self::parse(stat_line(path, &mut [0; STAT_LINE])?).ok_or_else(not_as_described)
     }
 
     /// Parses the line. The name may hold anything, spaces and `)` included: the last `)` ends it.
@@ -73,6 +67,21 @@ impl Stat {
             start_stack,
         })
     }
+}
+
+/// Room for the line in /proc/PID/stat: 52 numbers of 20 digits at most, and a name.
+pub(super) const STAT_LINE: usize = 1200;
+
+/// Reads the line in a /proc/PID/stat. The kernel hands out the whole of it at the first read.
+pub(super) fn stat_line<'a>(path: &str, buffer: &'a mut [u8; STAT_LINE]) -> io::Result<&'a [u8]> {
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC;
+    let fd = retry_on_intr(|| rustix::fs::open(path, flags, rustix::fs::Mode::empty()))?;
+    let length = retry_on_intr(|| rustix::io::read(&fd, &mut buffer[..]))?;
+    Ok(&buffer[..length])
+}
+
+fn not_as_described() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it")
 }
 
 /// What of the usage of a process, waited-for descendants included, is in /proc/PID/stat.
@@ -101,8 +110,9 @@ pub struct Zombie {
 
 /// Reads it; `None` of a process that is none.
 pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
-    let line = std::fs::read(format!("/proc/{pid}/stat"))?;
-    let Some(mut zombie) = parse_zombie(&line) else { return Ok(None) };
+    let mut buffer = [0; STAT_LINE];
+    let line = stat_line(&format!("/proc/{pid}/stat"), &mut buffer)?;
+    let Some(mut zombie) = parse_zombie(line) else { return Ok(None) };
     // Whoever may not read it is told 0 (fs/proc/array.c), which would be an invented code. This link needs the same permission
     // (PTRACE_MODE_READ_FSCREDS). And before Linux 5.17 it is that of the first thread, which can have ended long before the
     // others with a code of its own (pthread_exit(3): 0).
@@ -120,9 +130,9 @@ const EXITING: u64 = 0x4;
 /// Whether a child that shared our memory until now, and does so no more, has ended without executing anything. The kernel
 /// marks it as ending before it takes the memory away, and as executing only after that: both marks together mean it.
 pub fn died_before_exec(child: i32) -> io::Result<bool> {
-    let line = std::fs::read(format!("/proc/{child}/stat"))?;
-    let flags = parse_flags(&line)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it"))?;
+    let mut buffer = [0; STAT_LINE];
+    let line = stat_line(&format!("/proc/{child}/stat"), &mut buffer)?;
+    let flags = parse_flags(line).ok_or_else(not_as_described)?;
     Ok(flags & FORKED_NO_EXEC != 0 && flags & EXITING != 0)
 }
 

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::proc::{STAT_LINE, stat_line};
+
 /// Overwrites the area of the arguments and the environment, the first of which is what ps(1) prints, and sets the short
 /// name (15 bytes).
 ///
@@ -12,8 +14,8 @@ use std::io;
 /// The caller has read what it needs of both and reads neither `argv` nor the environment again.
 pub fn set(short: &std::ffi::CStr, long: &str) -> io::Result<()> {
     rustix::thread::set_name(short)?;
-    let line = std::fs::read("/proc/self/stat")?;
-    let text = String::from_utf8_lossy(&line);
+    let mut buffer = [0; STAT_LINE];
+    let text = String::from_utf8_lossy(stat_line("/proc/self/stat", &mut buffer)?);
     let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
     // arg_start, arg_end, env_start and env_end are fields 48 to 51; the first one after the name is field 3.
     let mut fields = after_name.split_ascii_whitespace().skip(45);
