@@ -105,6 +105,13 @@ impl Dir {
         Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: self.path.join(name) })
     }
 
+    /// The same directory with a descriptor of its own: whoever does much in one need not look it up each time.
+    pub fn hold(&self) -> Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let fd = self.openat(Path::new(""), flags)?;
+        Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: self.path.clone() })
+    }
+
     /// The path it is known by.
     pub fn path(&self) -> &Path {
         &self.path
@@ -123,6 +130,15 @@ impl Dir {
             });
         }
         retry_on_intr(|| rustix::fs::fstat(&self.fd)).map_err(|e| FileError::new("look at", &self.path, e))
+    }
+
+    /// Whether it is certain that the directory was removed.
+    pub fn is_gone(&self) -> bool {
+        match self.metadata() {
+            // One that is held open stays, without a name.
+            Ok(stat) => stat.st_nlink == 0,
+            Err(e) => e.is_not_found(),
+        }
     }
 
     fn error(&self, what: &'static str, name: &Path, source: impl Into<io::Error>) -> FileError {

@@ -142,7 +142,7 @@ pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Opti
 pub fn settle_at_last(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) {
     let mut pause = Duration::from_millis(50);
     while settle(run_dir, entry, outcome).is_err() {
-        if entry.dir.metadata().is_err_and(|e| e.is_not_found()) {
+        if entry.dir.is_gone() {
             break;
         }
         std::thread::sleep(pause);

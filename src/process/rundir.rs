@@ -154,7 +154,10 @@ impl RunDir {
                 made = self.root.mkdir(&path);
             }
             match made {
-                Ok(()) => return Ok(Entry { dir: self.root.below(path), id }),
+                Ok(()) => {
+                    let dir = self.root.below(path).hold().inspect_err(|_| drop(self.remove_entry(&id)))?;
+                    return Ok(Entry { id, dir });
+                }
                 Err(e) if e.is_already_there() => {}
                 Err(e) => return Err(e.into()),
             }
