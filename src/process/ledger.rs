@@ -21,6 +21,7 @@ use super::authkey;
 use super::error::{Error, Result};
 use super::family::{self, Outside};
 use super::id::Id;
+use super::record::Record;
 use super::recover;
 use super::rundir::RunDir;
 
@@ -233,6 +234,11 @@ fn is_abandoned(run_dir: &RunDir, key: &str) -> Result<bool> {
         (None, Some(Outside::EarlierBoot)) => true,
         (None, None) => false,
     })
+}
+
+/// Where the ledger of its parent has a process, below the run directory.
+pub(super) fn path_of(record: &Record) -> String {
+    format!("{}/{}", path(record.parent_key()), record.number())
 }
 
 fn path(key: &str) -> String {

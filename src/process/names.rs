@@ -1,6 +1,6 @@
 //! The index by name.
 //!
-//! For each process there is one entry, an empty symlink whose *file name* says everything, on one of four shelves:
+//! For each process there is one entry, a symlink whose *file name* says everything, on one of four shelves:
 //!
 //!     names/SHELF/BUCKET/NAMEHASH.STOPPED.PARENTHASH.ID
 //!
@@ -16,6 +16,7 @@ use crate::os::fs::{Dir, optional};
 
 use super::error::Result;
 use super::id::Id;
+use super::ledger;
 use super::record::{Record, State};
 use super::time::Moment;
 
@@ -125,15 +126,23 @@ impl<'a> Names<'a> {
     pub fn add(self, shelf: Shelf, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
         let path = tag.path(shelf);
-        match self.root.symlink(&path, "-") {
+        match self.make(&path, record) {
             Err(e) if e.is_not_found() => {
                 self.root.mkdir_all(bucket(shelf, tag.name))?;
-                self.root.symlink(&path, "-")?;
+                Ok(self.make(&path, record)?)
             }
-            Err(e) if e.is_already_there() => {}
-            other => other?,
+            Err(e) if e.is_already_there() => Ok(()),
+            other => Ok(other?),
         }
-        Ok(())
+    }
+
+    /// Only its name counts, so it can be a second name of what the parent's ledger has of the same process: an inode less
+    /// to make. Where that cannot be (no such file there, no links here), it is a symlink of its own.
+    fn make(self, path: &str, record: &Record) -> crate::os::fs::Result<()> {
+        match self.root.link(ledger::path_of(record), self.root, path) {
+            Err(e) if !e.is_already_there() => self.root.symlink(path, "-"),
+            done => done,
+        }
     }
 
     /// Takes a process off a shelf.
