@@ -26,6 +26,7 @@ pub(super) enum Ground {
 }
 
 /// Resolves the options. Nothing is made yet.
+#[inline(never)]
 pub(super) fn request(options: &Launch, command: &[OsString], ground: Ground) -> Result<Request> {
     for &passed in &options.fd {
         launch::check_passed(passed)?;

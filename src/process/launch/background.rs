@@ -15,22 +15,29 @@ use crate::process::recover;
 use crate::process::rundir::RunDir;
 
 /// Forks the monitor and waits for its answer.
-pub(super) fn start(job: Job<'_>) -> Result<Record> {
+pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
     let pipe = || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?);
     let forked = deed::<_, io::Error>("pipe", "", pipe).and_then(|pipe| Ok((process::fork()?, pipe)));
-    let (answer, report) = match forked {
+    match forked {
         Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
-        Ok((Fork::Parent(_), pipe)) => pipe,
+        Ok((Fork::Parent(_), (answer, report))) => {
+            drop(report);
+            hear(job, &answer)
+        }
         Err(e) => {
             job.undo();
-            return Err(Error::system("cannot make a process", e));
+            Err(Error::system("cannot make a process", e))
         }
-    };
+    }
+}
+
+/// In the launcher: waits for the monitor's answer. Not a part of the function above, whose frame the monitor keeps.
+#[inline(never)]
+fn hear(job: Box<Job<'_>>, answer: &OwnedFd) -> Result<Record> {
     // The monitor's copies of the locks are to be the only ones.
-    drop(report);
-    let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = job;
+    let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = *job;
     drop((life, number, name_lock, creator, plan));
-    let bytes = match read_to_end(&answer) {
+    let bytes = match read_to_end(answer) {
         Ok(bytes) => bytes,
         Err(e) => return unheard(run_dir, &entry, e),
     };

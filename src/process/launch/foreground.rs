@@ -16,7 +16,7 @@ const FORWARDED: [Signal; 6] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// Runs it until it has ended. Returns the final record.
-pub(super) fn run(mut job: Job<'_>) -> Result<Record> {
+pub(super) fn run(mut job: Box<Job<'_>>) -> Result<Record> {
     let (command, directory) = (job.record.command[0].to_string(), job.record.cwd.to_string());
     let _ = process::become_subreaper();
     let mut waited_for = FORWARDED.to_vec();
@@ -26,7 +26,7 @@ pub(super) fn run(mut job: Job<'_>) -> Result<Record> {
         Error::system("cannot wait for signals", e)
     })?;
     let pid = job.begin().map_err(|failure| failure.into_error(&command, &directory))?;
-    let Job { run_dir, entry, record, plan, life, creator, number, name_lock, .. } = job;
+    let Job { run_dir, entry, record, plan, life, creator, number, name_lock, .. } = *job;
     let Plan { signals: blocked, streams, .. } = plan;
     let creator = creator.filter(|_| record.daemon);
     // Recording the end takes descriptors, and there may be no others.

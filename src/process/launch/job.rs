@@ -21,7 +21,10 @@ use crate::process::rundir::RunDir;
 use crate::process::streams::{Stream, Streams};
 
 /// A new process, ready to be spawned. The request ends here: its authkey must not be in the memory that a monitor gets.
-pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Result<Job<'_>> {
+///
+/// A frame of its own, and a job on the heap: the stack of the launcher is the monitor's, and what is on it stays there.
+#[inline(never)]
+pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Result<Box<Job<'_>>> {
     for &passed in &request.passed {
         check_passed(passed)?;
     }
@@ -50,13 +53,15 @@ pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Resu
         Ok((name_lock, life, plan)) => {
             let Draft { run_dir, entry, record, number, creator } = draft;
             let number = Some(number);
-            Ok(Job { run_dir, entry, record, was_recorded: false, plan, life, number, name_lock, creator })
+            let was_recorded = false;
+            Ok(Box::new(Job { run_dir, entry, record, was_recorded, plan, life, number, name_lock, creator }))
         }
     }
 }
 
 /// A process in state `initial`, ready to be spawned.
-pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
+#[inline(never)]
+pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Box<Job<'_>>> {
     let before = not_started(&entry)?;
     let streams = Streams {
         input: Stream::from_record(&before.stdin),
@@ -89,7 +94,8 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Job<'_>> {
     let streams = (&streams, files);
     let plan = plan(run_dir, &entry, &record, &changes, streams, Some(&directory), Vec::new(), true)?;
     run_dir.names().add(Shelf::Live, &record)?;
-    Ok(Job { run_dir, entry, record, was_recorded: true, plan, life, number: None, name_lock, creator })
+    let (was_recorded, number) = (true, None);
+    Ok(Box::new(Job { run_dir, entry, record, was_recorded, plan, life, number, name_lock, creator }))
 }
 
 /// The record of a process that can still be started.

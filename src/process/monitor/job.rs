@@ -175,7 +175,7 @@ impl Job<'_> {
     }
 
     /// In the monitor's own process: everything from here to its end. `report` tells the launcher how it went.
-    pub fn run_as_monitor(mut self, report: OwnedFd) -> ! {
+    pub fn run_as_monitor(mut self: Box<Self>, report: OwnedFd) -> ! {
         fault::play("monitor");
         let pid = match process::new_session().map_err(|e| {
             Failure::Setup("cannot make a session".to_owned(), e.raw_os_error().unwrap_or(libc::EPERM))
@@ -197,7 +197,7 @@ impl Job<'_> {
         drop(report);
         let Ok(pid) = pid else { process::exit(1) };
 
-        let Self { run_dir, entry, record, plan, life, creator, .. } = self;
+        let Self { run_dir, entry, record, plan, life, creator, .. } = *self;
         let creator = creator.filter(|_| record.daemon);
         let mut kept = vec![entry.dir.as_fd().as_raw_fd(), life.as_raw_fd()];
         kept.extend(creator.as_ref().map(|creator| creator.pidfd.as_raw_fd()));
