@@ -79,18 +79,36 @@ impl Waiting {
         let copy = kept.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
         match next_phase(run_dir, &self.entry, kept)? {
             Some((record, phase)) => (self.record, self.phase) = (record, phase),
-            None => self.end_without_record(copy.as_ref())?,
+            None => self.end_without_record(copy)?,
         }
         Ok(())
     }
 
-    /// The process has ended and was closed before its record could be read. The kernel still knows.
-    fn end_without_record(&mut self, pidfd: Option<&OwnedFd>) -> Result<()> {
-        let Some(outcome) = pidfd.and_then(told_by_kernel) else {
-            return Err(Error::refused(format!("{} was closed while it was waited for", self.entry.id)));
+    /// The process has ended and was closed before its record could be read. Its zombie tells, or the kernel when that has
+    /// been reaped.
+    fn end_without_record(&mut self, pidfd: Option<OwnedFd>) -> Result<()> {
+        let stage = pidfd.as_ref().map(|pidfd| pidfd::stage(pidfd.as_fd())).transpose().map_err(failed)?;
+        let (outcome, next) = match (pidfd, stage) {
+            (Some(pidfd), Some(Stage::Reaped)) => (told_by_kernel(&pidfd), None),
+            (Some(pidfd), Some(Stage::Zombie)) => {
+                let outcome =
+                    Outcome::told_by_zombie(self.record.pid.unwrap_or(0), pidfd.as_fd(), Moment::now());
+                let next = if outcome.is_none() { unmonitored(pidfd)? } else { None };
+                (outcome, next)
+            }
+            _ => (None, None),
         };
-        outcome.apply_to(&mut self.record, &[]);
-        self.phase = Phase::Over;
+        self.phase = match (outcome, next) {
+            (Some(outcome), _) => {
+                outcome.apply_to(&mut self.record, &[]);
+                Phase::Over
+            }
+            (None, Some(next)) => next,
+            (None, None) => {
+                let what = format!("{} was closed while it was waited for", self.entry.id);
+                return Err(Error::refused(what));
+            }
+        };
         Ok(())
     }
 

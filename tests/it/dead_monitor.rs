@@ -4,8 +4,10 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{TestEnv, proc_stat, proc_status};
-use crate::support::{Held, LateReaper, Worker, kernel_tells_exit_codes, kill_monitor};
+use crate::harness::{TestEnv, eventually, proc_stat, proc_status};
+use crate::support::{
+    Held, LateReaper, Worker, kernel_tells_exit_codes, kill_monitor, proc_tells_exit_codes,
+};
 
 /// A worker whose monitor was killed, and its OS process.
 fn orphaned(env: &TestEnv) -> (Worker, Held) {
@@ -315,6 +317,30 @@ fn the_code_is_told_also_where_orphans_are_reaped_late() {
     assert_ended(&env, &id, 143, -15);
     reaper.reap();
     assert_ended(&env, &id, 143, -15);
+}
+
+/// The end is recorded and the record closed before the join that waited gets to run; and nobody has reaped the zombie.
+#[test]
+fn a_join_that_waits_tells_the_code_of_what_was_closed_before_it_could_look() {
+    if !proc_tells_exit_codes() {
+        return;
+    }
+    let env = TestEnv::new();
+    let (id, reaper) = LateReaper::start(&env);
+    let process = Held::open(env.pid(&id));
+    kill_monitor(&env, &id);
+    let mut join = env.procctl(["join", &id]).spawn();
+    join.wait_until_blocked();
+    let joiner = Held::open(join.pid());
+    joiner.signal(Signal::STOP);
+
+    process.signal(Signal::TERM);
+    process.wait_end();
+    eventually("its end is recorded", || (env.get(&id, "exitcode") == "-15").then_some(()));
+    env.procctl(["close", &id]).output().success();
+    joiner.signal(Signal::CONT);
+    join.wait().exits(128 + 15).quiet();
+    reaper.reap();
 }
 
 #[test]
