@@ -156,6 +156,8 @@ pub struct Number {
     /// The number.
     pub value: u64,
     file: OwnedFd,
+    /// The file holds something that is no number.
+    is_spoilt: bool,
 }
 
 impl Number {
@@ -164,7 +166,9 @@ impl Number {
         let mut text = [0; 32];
         let read = || retry_on_intr(|| rustix::io::pread(&file, &mut text, 0));
         let length = file_deed("read", COUNT, read)?;
-        Ok(Self { value: parse(&text[..length]), file })
+        let text = &text[..length];
+        let value = parse(text);
+        Ok(Self { value, file, is_spoilt: length > 0 && text != value.to_string().as_bytes() })
     }
 
     /// Makes it used up. The record has appeared.
@@ -185,6 +189,9 @@ impl Number {
     }
 
     fn write(&self, value: u64) -> std::io::Result<()> {
+        if self.is_spoilt {
+            retry_on_intr(|| rustix::fs::ftruncate(&self.file, 0))?;
+        }
         // Decimal numbers only grow longer: overwriting in place leaves nothing of the old one.
         let text = value.to_string();
         let write = || retry_on_intr(|| rustix::io::pwrite(self.file.as_fd(), text.as_bytes(), 0));

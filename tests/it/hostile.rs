@@ -751,6 +751,9 @@ fn whatever_stands_in_the_count_of_children() {
             Some(name) => {
                 let id = env.start(&[], &["true"]);
                 assert_eq!(env.get(&id, "name"), name, "{content:?}");
+                // Nothing of it is left, behind the number that was written over it.
+                let count = fs::read_to_string(ledger.join("count")).unwrap();
+                assert_eq!(format!("Process-{count}"), name, "{content:?}");
             }
             None => drop(env.refused(["start", "--", "true"], 125, &["count"])),
         }
