@@ -19,6 +19,7 @@ pub mod id;
 pub mod identity;
 pub mod launch;
 pub mod ledger;
+pub mod live;
 pub mod monitor;
 pub mod name;
 pub mod names;

@@ -1,5 +1,9 @@
 //! /proc/PID: what proc(5) says about a process that need not be ours.
 
+mod load;
+
+pub use load::{Load, descriptors, peak_rss_bytes};
+
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
@@ -41,7 +45,7 @@ impl Stat {
     }
 
     fn read(path: &str) -> io::Result<Self> {
-        Self::parse(stat_line(path, &mut [0; STAT_LINE])?).ok_or_else(not_as_described)
+        read_stat_line(path, Self::parse)
     }
 
     /// Parses the line. The name may hold anything, spaces and `)` included: the last `)` ends it.
@@ -82,6 +86,10 @@ pub(super) fn stat_line<'a>(path: &str, buffer: &'a mut [u8; STAT_LINE]) -> io::
 
 fn not_as_described() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "not as proc(5) describes it")
+}
+
+fn read_stat_line<T>(path: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> io::Result<T> {
+    parse(stat_line(path, &mut [0; STAT_LINE])?).ok_or_else(not_as_described)
 }
 
 /// What of the usage of a process, waited-for descendants included, is in /proc/PID/stat.
