@@ -2,24 +2,47 @@
 
 use clap::Args;
 
-use super::values::reference;
+use super::values::{columns, parse_key, parse_lines, parse_pattern, reference};
+use crate::output::table::Column;
+use crate::output::table::sort::Key;
 
 #[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
 #[derive(Clone, Debug, Args)]
 pub struct Status {
-    /// Processes to show [default: all]
+    /// Processes to show, a page for each [default: a table of all]
     #[arg(value_name = "REF", value_parser = reference())]
     pub references: Vec<String>,
     /// Print the records as a JSON array
     #[arg(long)]
     pub json: bool,
-    /// Only those that are alive
+    /// Those that are alive; with --ended or --failed, those as well
     #[arg(long)]
     pub alive: bool,
+    /// Those that have ended
+    #[arg(long)]
+    pub ended: bool,
+    /// Those that have ended with anything but 0, lost ones too
+    #[arg(long)]
+    pub failed: bool,
     /// Only the caller's own children
     #[arg(long)]
     pub children: bool,
-    /// Do not cut the command to the width of the terminal
+    /// Only names that match: *, ? and [a-z] as in a shell; repeatable
+    #[arg(long, value_name = "GLOB", value_parser = parse_pattern, allow_hyphen_values = true)]
+    pub name: Vec<glob::Pattern>,
+    /// The family as a tree, with descendants that procctl did not start
+    #[arg(long)]
+    pub tree: bool,
+    /// A table of these columns, in this order
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = columns(), conflicts_with = "json")]
+    pub columns: Vec<Column>,
+    /// Sort by a column, or several: -cpu is the largest first [default: created]
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = parse_key, allow_hyphen_values = true)]
+    pub sort: Vec<Key>,
+    /// How many lines of the log a page shows
+    #[arg(short = 'n', long, value_name = "LINES", value_parser = parse_lines, default_value = "10", allow_hyphen_values = true)]
+    pub lines: usize,
+    /// Cut nothing to the width of the terminal
     #[arg(long)]
     pub no_trunc: bool,
 }

@@ -1,8 +1,10 @@
 //! The words of the command line, read.
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 
 use crate::os::signals;
+use crate::output::table::Column;
+use crate::output::table::sort::Key;
 use crate::process::name;
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
@@ -38,4 +40,18 @@ pub(super) fn parse_signal(text: &str) -> Result<i32, String> {
         )
     };
     signals::parse(text).ok_or_else(wrong)
+}
+
+/// The names of the columns are listed by help and completions.
+pub(super) fn columns() -> impl TypedValueParser<Value = Column> {
+    PossibleValuesParser::new(Column::ALL.map(Column::name))
+        .try_map(|name| Column::parse(&name).ok_or("no such column"))
+}
+
+pub(super) fn parse_key(text: &str) -> Result<Key, String> {
+    Key::parse(text).ok_or_else(|| format!("'{}' is no column: {}", text.escape_debug(), Column::names()))
+}
+
+pub(super) fn parse_pattern(text: &str) -> Result<glob::Pattern, String> {
+    glob::Pattern::new(text).map_err(|e| format!("'{}' is no pattern: {}", text.escape_debug(), e.msg))
 }

@@ -1,7 +1,12 @@
-//! Text for people: escaping, tables, ages.
+//! Text for people: escaping, tables, pages, trees, quantities.
 
 pub mod age;
+pub mod cut;
 pub mod escape;
+pub mod page;
 pub mod shell;
 pub mod table;
 pub mod terminal;
+pub mod tone;
+pub mod tree;
+pub mod units;

@@ -9,10 +9,11 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 
-use crate::os::pidfd;
+use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Load, Stat};
 
 use super::family::ID_VARIABLE;
+use super::host::Place;
 use super::id::Id;
 use super::identity::Identity;
 use super::monitor::TITLE;
@@ -230,4 +231,16 @@ const PROGRAM: &[u8] = b"procctl";
 
 fn id_in_environment(pid: i32) -> Option<Id> {
     Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?)
+}
+
+/// The name of a parent's program, if that process still lives.
+pub fn program_of_parent(run_dir: &RunDir, record: &Record) -> Option<String> {
+    let parent = record.parent.as_ref()?.process;
+    if run_dir.host.place_of(record).ok()? != Place::Here {
+        return None;
+    }
+    let pidfd = parent.open().ok()??;
+    let stat = Stat::of(parent.pid).ok()?;
+    let alive = pidfd::stage(pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive);
+    alive.then(|| String::from_utf8_lossy(&stat.comm).into_owned())
 }

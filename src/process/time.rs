@@ -42,6 +42,21 @@ impl Moment {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or(Duration::ZERO)
     }
 
+    /// For people: date and time of day in the local time zone (TZ, else /etc/localtime, else UTC).
+    pub fn local(self) -> String {
+        self.zoned().strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
+    /// As [`Moment::local`], with the day of the week and the zone's name.
+    pub fn local_in_full(self) -> String {
+        self.zoned().strftime("%a %Y-%m-%d %H:%M:%S %Z").to_string()
+    }
+
+    fn zoned(self) -> jiff::Zoned {
+        let zone = jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC);
+        self.0.to_zoned(zone)
+    }
+
     /// Microseconds since 1970; zero before that.
     pub fn micros(self) -> u64 {
         u64::try_from(self.0.as_microsecond()).unwrap_or(0)

@@ -62,7 +62,7 @@ fn refs_narrow_it_in_the_table_and_as_json() {
     let one = env.sleeper(&["-n", "a"]);
     let two = env.sleeper(&["-n", "b"]);
     let other = env.sleeper(&["-n", "c"]);
-    let table = env.ok(["status", "a", &two]);
+    let table = env.ok(["status", "--columns", "id,name", "a", &two]);
     row(&table, &one);
     row(&table, &two);
     assert!(!table.contains(&other), "{table}");

@@ -1,89 +1,65 @@
-//! `procctl status`: list processes.
+//! `procctl status`: a table of processes, a page of one, or the family as a tree.
+
+mod collect;
+mod family;
+mod pages;
 
 use super::{Outcome, Session, answer, report};
 use crate::cli::Status;
-use crate::output::table::{self, Row, Style};
+use crate::output::table::{self, Column, Style};
 use crate::output::terminal;
-use crate::process::error::{self, Result};
-use crate::process::observe::{self, Observed};
-use crate::process::reference::{Purpose, Resolver};
+use crate::process::observe::Observed;
 use crate::process::rundir::RunDir;
 
-/// What there is to show.
-#[derive(Default)]
-struct Found {
-    processes: Vec<Observed>,
-    /// Ids of records that cannot be used, and why.
-    broken: Vec<(String, String)>,
-}
+use collect::Found;
+use family::Family;
 
 pub(super) fn run(session: &Session, args: &Status) -> Outcome {
-    let mut found = match session.run_dir()? {
-        Some(run_dir) => collect(&run_dir, args)?,
+    let run_dir = session.run_dir()?;
+    let found = match &run_dir {
+        Some(run_dir) => collect::collect(run_dir, args)?,
         None if args.references.is_empty() => Found::default(),
         None => return session.existing_run_dir().map(|_| 0).map_err(Into::into),
     };
-    if args.alive {
-        found.processes.retain(Observed::is_alive);
-        found.broken.clear();
-    }
-    found
-        .processes
-        .sort_by(|a, b| (a.record.created_at, &a.record.id).cmp(&(b.record.created_at, &b.record.id)));
     if args.json {
-        return print_json(&found);
+        return print_json(&found, args);
     }
-    if found.processes.is_empty() && found.broken.is_empty() {
-        return say_empty(session, args);
+    match run_dir {
+        Some(run_dir) if !found.is_empty() => {
+            let width = if args.no_trunc { None } else { terminal::width() };
+            let style = Style { colour: session.colour(), width };
+            let drawn = draw(&run_dir, args, &found, style);
+            answer::raw(drawn.text.as_bytes())?;
+            if !args.columns.is_empty() && !session.is_quiet() {
+                say_left_out(&drawn.left_out);
+            }
+            Ok(0)
+        }
+        _ => say_empty(session, args),
     }
-    let rows: Vec<Row<'_>> = found
-        .processes
-        .iter()
-        .map(Row::Process)
-        .chain(found.broken.iter().map(|(id, why)| Row::Broken(id, why)))
-        .collect();
-    let style = Style { colour: session.colour(), width: table::width_for_output(args.no_trunc) };
-    answer::raw(table::draw(&rows, style).as_bytes())?;
-    Ok(0)
 }
 
-fn collect(run_dir: &RunDir, args: &Status) -> Result<Found> {
-    let resolver = Resolver::new(run_dir);
-    let found = collect_named(run_dir, &resolver, args)?;
-    // The others are shown all the same.
-    report::errors(resolver.take_broken());
-    Ok(found)
-}
-
-fn collect_named(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Status) -> Result<Found> {
-    if args.children {
-        let mut processes = resolver.children()?.unwrap_or_default();
-        if !args.references.is_empty() {
-            let named = resolver.all(&args.references, Purpose::Status)?;
-            processes.retain(|child| named.iter().any(|seen| seen.record.id == child.record.id));
-        }
-        return Ok(Found { processes, broken: Vec::new() });
+/// The picture of what was found: pages, a tree or a table.
+fn draw(run_dir: &RunDir, args: &Status, found: &Found, style: Style) -> table::Drawn {
+    if collect::is_pages(args) {
+        let text = pages::draw(run_dir, found, args.lines, style);
+        return table::Drawn { text, left_out: Vec::new() };
     }
-    if !args.references.is_empty() {
-        return Ok(Found { processes: resolver.all(&args.references, Purpose::Status)?, broken: Vec::new() });
+    let columns = collect::columns(args);
+    if args.tree {
+        return table::draw(&Family::of(Some(run_dir), found).rows(), columns, style);
     }
-    if args.alive {
-        return Ok(Found { processes: resolver.all_live()?, broken: Vec::new() });
-    }
-    let mut found = Found::default();
-    for id in run_dir.all_ids()? {
-        match observe::by_id(run_dir, &id) {
-            Ok(seen) => found.processes.extend(seen.map(Observed::released)),
-            Err(e) => found.broken.push((id.to_string(), error::message(&e))),
-        }
-    }
-    Ok(found)
+    table::draw(&found.rows(), columns, style)
 }
 
 /// Broken records are named on standard error: the array has only what is a record.
-fn print_json(found: &Found) -> Outcome {
-    let records: anyhow::Result<Vec<_>> =
-        found.processes.iter().map(|seen| answer::to_value(&seen.record)).collect();
+fn print_json(found: &Found, args: &Status) -> Outcome {
+    let records: Vec<&Observed> = if args.tree {
+        Family::of(None, found).wanted().collect()
+    } else {
+        found.processes.iter().map(|one| &one.seen).collect()
+    };
+    let records: anyhow::Result<Vec<_>> = records.iter().map(|seen| answer::to_value(&seen.record)).collect();
     answer::json(&records?.into())?;
     for (_, why) in &found.broken {
         report::lines(why, None);
@@ -91,8 +67,20 @@ fn print_json(found: &Found) -> Outcome {
     Ok(0)
 }
 
+/// Nobody is to miss a column in silence that was asked for.
+fn say_left_out(columns: &[Column]) {
+    if columns.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+    let what = format!("the terminal is too narrow for these columns: {}", names.join(", "));
+    report::lines(&what, Some("--no-trunc shows them all"));
+}
+
 fn say_empty(session: &Session, args: &Status) -> Outcome {
+    let asked_more = args.ended || args.failed || !args.name.is_empty() || !args.references.is_empty();
     let words = match (args.alive, args.children) {
+        _ if asked_more => "no process matches",
         (true, true) => "none of your processes is alive",
         (true, false) => "no process is alive",
         (false, true) => "you have no processes",

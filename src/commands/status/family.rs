@@ -1,0 +1,166 @@
+//! `status --tree`: parents and their children, by creation; and what descends from those that live.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::collect::{Found, Process};
+use crate::output::table::{Row, Subject};
+use crate::output::tree;
+use crate::process::id::Id;
+use crate::process::live::{self, Descendant, Managed};
+use crate::process::observe::Observed;
+use crate::process::record::Parent;
+use crate::process::rundir::RunDir;
+
+/// Who created whom.
+pub(super) struct Lineage<'a> {
+    parents: BTreeMap<&'a Id, Option<&'a Id>>,
+}
+
+impl<'a> Lineage<'a> {
+    pub(super) fn of(processes: &'a [Process]) -> Self {
+        let known: BTreeSet<&Id> = processes.iter().map(|one| &one.seen.record.id).collect();
+        let parents = processes.iter().map(|one| {
+            let parent = one.seen.record.parent.as_ref().and_then(|parent| parent.id.as_ref());
+            (&one.seen.record.id, parent.filter(|id| known.contains(id)))
+        });
+        Self { parents: parents.collect() }
+    }
+
+    /// A process, its parent, and so on. Records that were forged can go round in a circle: each once.
+    pub(super) fn ancestry<'b>(&'b self, id: &'b Id) -> Vec<&'b Id> {
+        let mut line = vec![id];
+        let mut known = BTreeSet::from([id]);
+        while let Some(Some(parent)) = self.parents.get(line[line.len() - 1]).copied() {
+            if !known.insert(parent) {
+                break;
+            }
+            line.push(parent);
+        }
+        line
+    }
+}
+
+/// One item of the tree, in the order in which it is drawn.
+pub(super) enum Item<'a> {
+    /// A process, which may be there only for those below it.
+    Process(&'a Process),
+    /// A parent without a record, and its program if it lives.
+    Outside(&'a Parent, Option<String>),
+    /// Something that procctl did not start.
+    Descendant(Descendant),
+}
+
+/// The tree: what is in it, and how deep.
+pub(super) struct Family<'a> {
+    items: Vec<(usize, Item<'a>)>,
+    found: &'a Found,
+}
+
+impl<'a> Family<'a> {
+    /// Without a run directory nothing is looked up in /proc.
+    pub(super) fn of(run_dir: Option<&RunDir>, found: &'a Found) -> Self {
+        let mut planter = Planter {
+            run_dir,
+            found,
+            items: Vec::new(),
+            planted: BTreeSet::new(),
+            children: BTreeMap::new(),
+        };
+        planter.plant();
+        Self { items: planter.items, found }
+    }
+
+    /// Those that were asked for, parents before their children.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = &'a Observed> {
+        self.items.iter().filter_map(|(_, item)| match item {
+            Item::Process(one) if self.found.wanted.contains(&one.seen.record.id) => Some(&one.seen),
+            _ => None,
+        })
+    }
+
+    /// A row for each item, and for each broken record.
+    pub(super) fn rows(&self) -> Vec<Row<'_>> {
+        let depths: Vec<usize> = self.items.iter().map(|(depth, _)| *depth).collect();
+        let items = self.items.iter().zip(tree::stems(&depths)).map(|((_, item), stem)| {
+            let (subject, faded) = match item {
+                Item::Process(one) => (
+                    Subject::Process(&one.seen, one.live.as_ref()),
+                    !self.found.wanted.contains(&one.seen.record.id),
+                ),
+                Item::Outside(parent, program) => (Subject::Outside(parent, program.as_deref()), true),
+                Item::Descendant(descendant) => (Subject::Descendant(descendant), false),
+            };
+            Row { subject, stem, faded }
+        });
+        let broken = self.found.broken.iter().map(|(id, why)| Row::of(Subject::Broken(id, why)));
+        items.chain(broken).collect()
+    }
+}
+
+struct Planter<'a, 'b> {
+    run_dir: Option<&'b RunDir>,
+    found: &'a Found,
+    items: Vec<(usize, Item<'a>)>,
+    planted: BTreeSet<&'a Id>,
+    children: BTreeMap<&'a Id, Vec<&'a Process>>,
+}
+
+impl<'a> Planter<'a, '_> {
+    fn plant(&mut self) {
+        let found = self.found;
+        let known: BTreeSet<&Id> = found.processes.iter().map(|one| &one.seen.record.id).collect();
+        // Those of one parent together, in the order in which parents are first met.
+        let mut roots: Vec<(&str, Vec<&'a Process>)> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for one in &found.processes {
+            let record = &one.seen.record;
+            let parent = record.parent.as_ref().and_then(|parent| parent.id.as_ref());
+            if let Some(parent) = parent.filter(|id| known.contains(id)) {
+                self.children.entry(parent).or_default().push(one);
+            } else {
+                let place = *places.entry(record.parent_key()).or_insert_with(|| {
+                    roots.push((record.parent_key(), Vec::new()));
+                    roots.len() - 1
+                });
+                roots[place].1.push(one);
+            }
+        }
+        for (_, children) in roots {
+            let first = &children[0].seen.record;
+            let depth = match &first.parent {
+                Some(parent) => {
+                    let program = self.run_dir.and_then(|run_dir| live::program_of_parent(run_dir, first));
+                    self.items.push((0, Item::Outside(parent, program)));
+                    1
+                }
+                None => 0,
+            };
+            self.plant_all(children, depth);
+        }
+        // Records that were forged can be each other's parents.
+        for one in &found.processes {
+            self.plant_all(vec![one], 0);
+        }
+    }
+
+    fn plant_all(&mut self, mut roots: Vec<&'a Process>, depth: usize) {
+        roots.reverse();
+        let mut next: Vec<(usize, &Process)> = roots.into_iter().map(|one| (depth, one)).collect();
+        while let Some((depth, one)) = next.pop() {
+            let id = &one.seen.record.id;
+            if !self.planted.insert(id) {
+                continue;
+            }
+            self.items.push((depth, Item::Process(one)));
+            if let Some(run_dir) = self.run_dir
+                && self.found.wanted.contains(id)
+            {
+                let below = live::descendants(run_dir, &one.seen, Managed::LeftOut);
+                self.items
+                    .extend(below.into_iter().map(|one| (depth + 1 + one.depth, Item::Descendant(one))));
+            }
+            let children = self.children.remove(id).unwrap_or_default();
+            next.extend(children.into_iter().rev().map(|child| (depth + 1, child)));
+        }
+    }
+}
