@@ -100,7 +100,7 @@ pub enum Command {
     Interrupt(Interrupt),
     /// Exit 0 if the process is alive, 1 if not
     IsAlive(One),
-    /// List processes
+    /// Show processes: a table, a page of each that is named, or the family as a tree
     Status(Status),
     /// Print what a process wrote to its log
     Logs(Logs),

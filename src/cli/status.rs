@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::values::{columns, parse_key, parse_lines, parse_pattern, reference};
+use super::values::{ColumnParser, parse_key, parse_lines, parse_pattern, reference};
 use crate::output::table::Column;
 use crate::output::table::sort::Key;
 
@@ -33,8 +33,8 @@ pub struct Status {
     /// The family as a tree, with descendants that procctl did not start
     #[arg(long)]
     pub tree: bool,
-    /// A table of these columns, in this order
-    #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = columns(), conflicts_with = "json")]
+    /// A table of these ColumnParser, in this order
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = ColumnParser, conflicts_with = "json")]
     pub columns: Vec<Column>,
     /// Sort by a column, or several: -cpu is the largest first [default: created]
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', value_parser = parse_key, allow_hyphen_values = true)]

@@ -1,6 +1,8 @@
 //! The words of the command line, read.
 
-use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
+use std::ffi::OsStr;
+
+use clap::builder::{OsStringValueParser, PossibleValue, StringValueParser, TypedValueParser};
 
 use crate::os::signals;
 use crate::output::table::Column;
@@ -42,14 +44,34 @@ pub(super) fn parse_signal(text: &str) -> Result<i32, String> {
     signals::parse(text).ok_or_else(wrong)
 }
 
-/// The names of the columns are listed by help and completions.
-pub(super) fn columns() -> impl TypedValueParser<Value = Column> {
-    PossibleValuesParser::new(Column::ALL.map(Column::name))
-        .try_map(|name| Column::parse(&name).ok_or("no such column"))
+/// A column. Help and completions list them.
+#[derive(Clone)]
+pub(super) struct ColumnParser;
+
+impl TypedValueParser for ColumnParser {
+    type Value = Column;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Column, clap::Error> {
+        let parse = |text: String| Column::parse(&text).ok_or_else(|| no_column(&text));
+        StringValueParser::new().try_map(parse).parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Column::ALL.into_iter().map(|column| PossibleValue::new(column.name()))))
+    }
 }
 
 pub(super) fn parse_key(text: &str) -> Result<Key, String> {
-    Key::parse(text).ok_or_else(|| format!("'{}' is no column: {}", text.escape_debug(), Column::names()))
+    Key::parse(text).ok_or_else(|| no_column(text))
+}
+
+fn no_column(text: &str) -> String {
+    format!("'{}' is no column; there are {}", text.escape_debug(), Column::names())
 }
 
 pub(super) fn parse_pattern(text: &str) -> Result<glob::Pattern, String> {

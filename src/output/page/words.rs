@@ -69,14 +69,15 @@ fn ago(at: Moment) -> String {
 /// By whom, and when.
 pub(super) fn ended_by(deed: &EndedBy) -> String {
     let signal = signals::name(deed.signal);
-    let at = deed.at.local_in_full();
+    let at = deed.at.local();
     let by = deed.by_pid;
-    match deed.action {
-        Action::Terminate => format!("procctl terminate ({signal}), asked for by pid {by}, {at}"),
-        Action::Kill => format!("procctl kill ({signal}), asked for by pid {by}, {at}"),
-        Action::Interrupt => format!("procctl interrupt ({signal}), asked for by pid {by}, {at}"),
-        Action::ParentExit => format!("the end of its parent, pid {by} ({signal}), {at}"),
-    }
+    let command = match deed.action {
+        Action::Terminate => "terminate",
+        Action::Kill => "kill",
+        Action::Interrupt => "interrupt",
+        Action::ParentExit => return format!("the end of its parent, pid {by} ({signal}), {at}"),
+    };
+    format!("procctl {command} by pid {by} ({signal}), {at}")
 }
 
 /// What is unusual about it.

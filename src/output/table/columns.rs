@@ -137,12 +137,18 @@ impl Column {
         matches!(self, Self::Peak | Self::Fds)
     }
 
-    /// What it wants of the width. Ids, pids and states are never cut; names are once the command is at its least.
-    pub fn wish(self, natural: usize) -> Wish {
+    /// What it wants of the width of the terminal. Ids, pids and states are never cut; names are once the command has no more
+    /// than its share.
+    pub fn wish(self, natural: usize, width: usize) -> Wish {
         let least = match self {
             Self::Command | Self::Cwd | Self::Log | Self::EndedBy | Self::Lost => 10,
             Self::Name | Self::Host => 8,
             _ => natural,
+        };
+        let fair = match self {
+            Self::Command => width / 4,
+            Self::Name => width / 6,
+            _ => least,
         };
         let expendable = match self {
             Self::Id | Self::State => None,
@@ -161,7 +167,8 @@ impl Column {
             Self::Command => 3,
             _ => 2,
         };
-        Wish { natural, least: least.min(natural), expendable, order }
+        let least = least.min(natural);
+        Wish { natural, fair: fair.clamp(least, natural), least, expendable, order }
     }
 }
 

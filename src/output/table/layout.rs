@@ -8,6 +8,8 @@ pub const GAP: usize = 2;
 pub struct Wish {
     /// Its widest cell.
     pub natural: usize,
+    /// What it is given before anybody gets all that is wanted: one long name must not starve all commands.
+    pub fair: usize,
     /// What it can be cut to; `natural` if it can't be cut.
     pub least: usize,
     /// Who is left out first where not all fit: the highest; `None`: never.
@@ -33,11 +35,13 @@ pub fn fit(wishes: &[Wish], width: usize) -> Vec<Option<usize>> {
     let mut left = width.saturating_sub(taken(&widths));
     let mut order: Vec<usize> = (0..wishes.len()).collect();
     order.sort_by_key(|&at| wishes[at].order);
-    for at in order {
-        if let Some(width) = &mut widths[at] {
-            let more = (wishes[at].natural - wishes[at].least).min(left);
-            *width += more;
-            left -= more;
+    for wanted in [|wish: &Wish| wish.fair, |wish: &Wish| wish.natural] {
+        for &at in &order {
+            if let Some(width) = &mut widths[at] {
+                let more = wanted(&wishes[at]).saturating_sub(*width).min(left);
+                *width += more;
+                left -= more;
+            }
         }
     }
     widths
@@ -49,7 +53,17 @@ mod tests {
     use proptest::prelude::*;
 
     fn wish(natural: usize, least: usize, expendable: Option<u8>, order: u8) -> Wish {
-        Wish { natural, least: least.min(natural), expendable, order }
+        let least = least.min(natural);
+        Wish { natural, fair: least, least, expendable, order }
+    }
+
+    #[test]
+    fn a_long_name_leaves_the_commands_their_share() {
+        let mut wishes = [wish(8, 8, None, 0), wish(255, 8, Some(1), 1), wish(50, 10, Some(3), 2)];
+        wishes[1].fair = 16;
+        wishes[2].fair = 25;
+        assert_eq!(fit(&wishes, 100), [Some(8), Some(63), Some(25)]);
+        assert_eq!(fit(&wishes, 50), [Some(8), Some(16), Some(22)]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn widths(cells: &[Vec<String>], columns: &[Column], limit: Option<usize>) -> Ve
         None => (0..columns.len()).map(|_| Some(usize::MAX)).collect(),
         Some(limit) => {
             let wishes: Vec<_> =
-                columns.iter().enumerate().map(|(at, column)| column.wish(natural(at))).collect();
+                columns.iter().enumerate().map(|(at, column)| column.wish(natural(at), limit)).collect();
             layout::fit(&wishes, limit)
         }
     }
