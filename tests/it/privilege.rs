@@ -488,6 +488,8 @@ fn where_proc_hides_the_processes_of_others_everything_works_on_ones_own() {
             "{words} procctl start -n direct -- sleep 1000 >/dev/null || echo start
              {words} procctl start -d -- sleep 1000; echo $?
              {words} procctl start --parent $$ -- sleep 1000; echo $?
+             {words} procctl status direct | grep -q '^  Threads: 1$' || echo status
+             {words} procctl status --tree | grep -q '^direct ' || echo tree
              {words} procctl kill --wait direct; {words} procctl join direct; echo $?
              {words} bash {}",
             script.display()

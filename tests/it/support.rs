@@ -378,3 +378,31 @@ pub(crate) fn with_mounts(env: &TestEnv, mount: &str, script: &str) -> Option<Ca
     }
     Some(run(&format!("{mount}\n{script}")))
 }
+
+/// What `procctl ARG...` writes to a terminal of that many columns, without the carriage returns; and its stderr, which is a
+/// pipe.
+#[track_caller]
+pub(crate) fn on_terminal_of(env: &TestEnv, columns: u16, args: &[&str]) -> (String, String) {
+    let said = env
+        .python(
+            "import fcntl, json, os, pty, struct, subprocess, sys, termios
+columns, args = json.loads(sys.stdin.read())
+terminal, slave = pty.openpty()
+fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 50, columns, 0, 0))
+child = subprocess.Popen(['procctl', *args], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE)
+os.close(slave)
+seen = b''
+try:
+    while part := os.read(terminal, 10000):
+        seen += part
+except OSError:
+    pass
+errors = child.stderr.read()
+assert child.wait() == 0, (seen, errors)
+print(json.dumps([seen.decode().replace('\\r\\n', '\\n'), errors.decode()]))",
+        )
+        .input(serde_json::to_vec(&serde_json::json!([columns, args])).unwrap())
+        .output()
+        .success();
+    serde_json::from_str(&said).unwrap()
+}

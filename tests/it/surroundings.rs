@@ -279,7 +279,7 @@ fn with_few_descriptors_every_command_works_or_says_so_and_leaves_all_as_it_was(
     assert_eq!(tree.len(), 7);
     let ended = env.start(&["-n", "ended"], &["sh", "-c", "exit 3"]);
     assert_eq!(env.join(&ended), 3);
-    let commands: [(&[&str], &[i32]); 13] = [
+    let commands: [(&[&str], &[i32]); 15] = [
         (&["run", "--", "true"], &[0]),
         (&["join", "ended"], &[3]),
         (&["join", "w", "--timeout", "0"], &[124]),
@@ -289,6 +289,8 @@ fn with_few_descriptors_every_command_works_or_says_so_and_leaves_all_as_it_was(
         (&["is-alive", "w"], &[0]),
         (&["status"], &[0]),
         (&["status", "--json"], &[0]),
+        (&["status", "w"], &[0]),
+        (&["status", "--tree"], &[0]),
         (&["logs", "w"], &[0]),
         (&["get", "w", "pid"], &[0]),
         (&["set", "w", "name=w"], &[0]),

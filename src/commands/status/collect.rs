@@ -71,7 +71,10 @@ pub(super) fn collect(run_dir: &RunDir, args: &Status) -> Result<Found> {
         found.broken.clear();
     }
     read_live(&mut found, args);
-    sort(&mut found.processes, &args.sort);
+    // Those that are named stay in the order in which they were.
+    if args.tree || args.references.is_empty() || !args.sort.is_empty() {
+        sort(&mut found.processes, &args.sort);
+    }
     Ok(found)
 }
 

@@ -137,14 +137,23 @@ impl Column {
         matches!(self, Self::Peak | Self::Fds)
     }
 
-    /// What it wants of the width of the terminal. Ids, pids and states are never cut; names are once the command has no more
-    /// than its share.
+    /// Whether its cells can be cut. Ids, pids and states never are.
+    pub fn can_be_cut(self) -> bool {
+        self.least().is_some()
+    }
+
+    /// What it can be cut to.
+    fn least(self) -> Option<usize> {
+        match self {
+            Self::Command | Self::Cwd | Self::Log | Self::EndedBy | Self::Lost => Some(10),
+            Self::Name | Self::Host => Some(8),
+            _ => None,
+        }
+    }
+
+    /// What it wants of the width of the terminal. Names are cut once the command has no more than its share.
     pub fn wish(self, natural: usize, width: usize) -> Wish {
-        let least = match self {
-            Self::Command | Self::Cwd | Self::Log | Self::EndedBy | Self::Lost => 10,
-            Self::Name | Self::Host => 8,
-            _ => natural,
-        };
+        let least = self.least().map_or(natural, |least| least.min(natural));
         let fair = match self {
             Self::Command => width / 4,
             Self::Name => width / 6,
@@ -167,7 +176,6 @@ impl Column {
             Self::Command => 3,
             _ => 2,
         };
-        let least = least.min(natural);
         Wish { natural, fair: fair.clamp(least, natural), least, expendable, order }
     }
 }

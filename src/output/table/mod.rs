@@ -81,8 +81,8 @@ fn texts(row: &Row<'_>, columns: &[Column], limit: Option<usize>) -> Vec<String>
         let text = if at == 0 { format!("{}{text}", row.stem) } else { text };
         // What is wider than the terminal is cut in any case: the rest of it need not be measured.
         match limit {
-            Some(limit) => cut(&text, limit).into_owned(),
-            None => text,
+            Some(limit) if column.can_be_cut() => cut(&text, limit).into_owned(),
+            _ => text,
         }
     });
     texts.collect()
