@@ -33,7 +33,7 @@ pub struct Live {
 }
 
 /// How much to read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detail {
     /// What one line of /proc tells.
     Load,
@@ -243,4 +243,35 @@ pub fn program_of_parent(run_dir: &RunDir, record: &Record) -> Option<String> {
     let stat = Stat::of(parent.pid).ok()?;
     let alive = pidfd::stage(pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive);
     alive.then(|| String::from_utf8_lossy(&stat.comm).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::fs::Dir;
+    use crate::process::entry::Entry;
+    use crate::process::record;
+
+    #[test]
+    fn a_stranger_with_that_pid_is_not_described() {
+        let me = Identity::of_self().expect("identity");
+        let seen = |process: Identity| {
+            let mut record = Record::from_json(record::tests::OLD.as_bytes()).expect("loads");
+            record.pid = Some(process.pid);
+            (record.start_ticks, record.pidfd_inode) = (Some(process.start_ticks), process.pidfd_inode);
+            let dir = Dir::open(std::path::Path::new("/")).expect("a directory");
+            let entry = Entry { id: record.id.clone(), dir };
+            Observed { entry, record, life: Life::Alive { pin: Pin::Released, monitored: true } }
+        };
+        let live = of(&seen(me), Detail::All).expect("it lives");
+        assert!(live.load.rss_bytes > 0 && live.peak_rss_bytes.is_some() && live.descriptors.is_some());
+        let other = match me.pidfd_inode {
+            Some(inode) => Identity { pidfd_inode: Some(inode + 1), ..me },
+            None => Identity { start_ticks: me.start_ticks + 1, ..me },
+        };
+        assert_eq!(of(&seen(other), Detail::All), None);
+        let mut elsewhere = seen(me);
+        elsewhere.life = Life::Alive { pin: Pin::OutOfReach, monitored: true };
+        assert_eq!(of(&elsewhere, Detail::Load), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! What must hold for any bytes at all, for everything that procctl parses. The fuzz targets in `fuzz/` call these
 //! functions with what they think of, and corpus.rs with what they thought of before.
 
-use procctl::os::proc::Stat;
+use procctl::os::proc::{Load, Stat};
 use procctl::os::signals;
 use procctl::output::{escape, shell};
 use procctl::process::environment::Changes;
@@ -50,6 +50,9 @@ fn again<T: serde::Serialize + serde::de::DeserializeOwned>(value: &T) {
 
 /// A line of /proc/PID/stat.
 pub(crate) fn proc_stat(bytes: &[u8]) {
+    if let Some(load) = Load::parse(bytes) {
+        assert!(load.user_seconds >= 0.0 && load.system_seconds >= 0.0);
+    }
     let Some(stat) = Stat::parse(bytes) else { return };
     // The name is what stands between the first and the last parenthesis, whatever it is.
     let open = bytes.iter().position(|&b| b == b'(').expect("open");

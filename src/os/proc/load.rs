@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Stat, TICKS_PER_SECOND, read_stat_line, uninterrupted};
+use super::{Fields, Stat, TICKS_PER_SECOND, read_stat_line, uninterrupted};
 
 /// CPU time, memory and threads of a process, from its line in /proc/PID/stat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -23,13 +23,11 @@ impl Load {
         read_stat_line(&format!("/proc/{pid}/stat"), |line| Some((Stat::parse(line)?, Self::parse(line)?)))
     }
 
+    /// Parses the line.
     #[expect(clippy::cast_precision_loss, reason = "clock ticks of CPU time are far below 2^52")]
-    fn parse(line: &[u8]) -> Option<Self> {
-        let close = line.iter().rposition(|&b| b == b')')?;
-        let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
-        // Fields are numbered as in proc(5); the first one here is field 3. Times of children can be negative there.
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        let count = |number: usize| fields.get(number - 3)?.parse::<i64>().ok().map(i64::unsigned_abs);
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        let fields = Fields::of(line)?;
+        let count = |number: usize| fields.get(number)?.parse::<u64>().ok();
         let seconds = |own: usize, of_children: usize| {
             let ticks = count(own)?.saturating_add(count(of_children)?);
             Some(ticks as f64 / TICKS_PER_SECOND as f64)

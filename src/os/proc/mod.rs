@@ -145,19 +145,29 @@ pub fn died_before_exec(child: i32) -> io::Result<bool> {
 }
 
 fn parse_flags(line: &[u8]) -> Option<u64> {
-    let close = line.iter().rposition(|&b| b == b')')?;
-    let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
-    // Field 9; the first one here is field 3.
-    rest.split_ascii_whitespace().nth(6)?.parse().ok()
+    Fields::of(line)?.get(9)?.parse().ok()
+}
+
+/// The fields of the line after the name, by their numbers in proc(5).
+struct Fields<'a>(Vec<&'a str>);
+
+impl<'a> Fields<'a> {
+    fn of(line: &'a [u8]) -> Option<Self> {
+        let close = line.iter().rposition(|&b| b == b')')?;
+        let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
+        Some(Self(rest.split_ascii_whitespace().collect()))
+    }
+
+    fn get(&self, number: usize) -> Option<&'a str> {
+        // The first one after the name is field 3.
+        self.0.get(number - 3).copied()
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "clock ticks of CPU time are far below 2^52")]
 fn parse_zombie(line: &[u8]) -> Option<Zombie> {
-    let close = line.iter().rposition(|&b| b == b')')?;
-    let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
-    // Fields are numbered as in proc(5); the first one here is field 3.
-    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3).copied();
+    let fields = Fields::of(line)?;
+    let field = |number: usize| fields.get(number);
     if field(3) != Some("Z") {
         return None;
     }
