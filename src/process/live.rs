@@ -11,6 +11,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Load, Stat};
+use crate::os::process::own_pid;
 
 use super::family::ID_VARIABLE;
 use super::host::Place;
@@ -93,13 +94,19 @@ pub enum Managed {
     LeftOut,
 }
 
-/// Everything alive that descends from a process, parents before their children. Monitors are passed over: what hangs on
-/// one is shown where it hangs. Processes whose parents have ended count, as far as the monitor has inherited them.
+/// Everything alive that descends from a process, parents before their children, but the caller: it is gone when anybody
+/// reads of it. Monitors are passed over: what hangs on one is shown where it hangs. Processes whose parents have ended
+/// count, as far as the monitor has inherited them.
 pub fn descendants(run_dir: &RunDir, seen: &Observed, managed: Managed) -> Vec<Descendant> {
     let Some(process) = within_reach(seen) else { return Vec::new() };
     let Ok(Some(pidfd)) = process.open() else { return Vec::new() };
-    let mut walk =
-        Walk { run_dir, managed, scan: None, known: BTreeSet::from([process.pid]), found: Vec::new() };
+    let mut walk = Walk {
+        run_dir,
+        managed,
+        scan: None,
+        known: BTreeSet::from([process.pid, own_pid()]),
+        found: Vec::new(),
+    };
     let mut pending = walk.children(process.pid, 0, None);
     // The record may lie about the monitor: it must be the parent of the process.
     let monitor = seen.record.monitor.filter(|monitor| seen.is_monitored() && !monitor.adopted);

@@ -180,3 +180,14 @@ fn colour_is_a_matter_of_the_terminal_and_the_option() {
     assert!(page.starts_with("● w "), "{page:?}");
     assert!(env.ok(["--color", "always", "status", "w"]).contains('\u{1b}'));
 }
+
+#[test]
+fn a_process_that_asks_for_itself_does_not_see_the_asking() {
+    let env = TestEnv::new();
+    let id = env.start(&[], &["bash", "-c", "procctl status @self; procctl status --tree"]);
+    assert_eq!(env.join(&id), 0);
+    let said = env.ok(["logs", &id]);
+    assert!(said.contains(&format!("({id}): started")), "{said}");
+    assert!(!said.contains("Tree: ") && !said.contains("procctl status\n"), "{said}");
+    assert_eq!(said.matches("─ ").count(), 1, "{said}");
+}
