@@ -64,8 +64,8 @@ impl Column {
         [Self::Id, Self::Name, Self::Pid, Self::State, Self::Daemon, Self::Parent, Self::Age, Self::Command];
 
     /// Those of a tree. The first one bears the tree.
-    pub const TREE: [Self; 8] =
-        [Self::Name, Self::Id, Self::Pid, Self::State, Self::Age, Self::Cpu, Self::Rss, Self::Command];
+    pub const TREE: [Self; 7] =
+        [Self::Name, Self::Id, Self::Pid, Self::State, Self::Cpu, Self::Rss, Self::Command];
 
     /// As it is typed.
     pub const fn name(self) -> &'static str {
@@ -156,7 +156,7 @@ impl Column {
         let least = self.least().map_or(natural, |least| least.min(natural));
         let fair = match self {
             Self::Command => width / 4,
-            Self::Name => width / 6,
+            Self::Name => width / 5,
             _ => least,
         };
         let expendable = match self {
@@ -176,7 +176,7 @@ impl Column {
             Self::Command => 3,
             _ => 2,
         };
-        Wish { natural, fair: fair.clamp(least, natural), least, expendable, order }
+        Wish { natural, fair: fair.clamp(least, natural), least, modest: false, expendable, order }
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Wish {
     pub fair: usize,
     /// What it can be cut to; `natural` if it can't be cut.
     pub least: usize,
+    /// Whether it is left out as soon as the others have less than their share.
+    pub modest: bool,
     /// Who is left out first where not all fit: the highest; `None`: never.
     pub expendable: Option<u8>,
     /// Who gets what space is left first: the lowest.
@@ -26,6 +28,11 @@ pub fn fit(wishes: &[Wish], width: usize) -> Vec<Option<usize>> {
         let kept = widths.iter().flatten();
         kept.map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
     };
+    let shares: Vec<Option<usize>> = wishes.iter().map(|wish| Some(wish.fair)).collect();
+    if taken(&shares) > width {
+        let modest = wishes.iter().zip(&mut widths).filter(|(wish, _)| wish.modest);
+        modest.for_each(|(_, width)| *width = None);
+    }
     while taken(&widths) > width {
         let kept = (0..wishes.len()).filter(|&at| widths[at].is_some());
         // Of equals the last one.
@@ -54,7 +61,7 @@ mod tests {
 
     fn wish(natural: usize, least: usize, expendable: Option<u8>, order: u8) -> Wish {
         let least = least.min(natural);
-        Wish { natural, fair: least, least, expendable, order }
+        Wish { natural, fair: least, least, modest: false, expendable, order }
     }
 
     #[test]
@@ -64,6 +71,9 @@ mod tests {
         wishes[2].fair = 25;
         assert_eq!(fit(&wishes, 100), [Some(8), Some(63), Some(25)]);
         assert_eq!(fit(&wishes, 50), [Some(8), Some(16), Some(22)]);
+        wishes[0].modest = true;
+        assert_eq!(fit(&wishes, 53), [Some(8), Some(16), Some(25)]);
+        assert_eq!(fit(&wishes, 52), [None, Some(25), Some(25)]);
     }
 
     #[test]

@@ -93,8 +93,12 @@ fn widths(cells: &[Vec<String>], columns: &[Column], limit: Option<usize>) -> Ve
     match limit {
         None => (0..columns.len()).map(|_| Some(usize::MAX)).collect(),
         Some(limit) => {
-            let wishes: Vec<_> =
+            let mut wishes: Vec<_> =
                 columns.iter().enumerate().map(|(at, column)| column.wish(natural(at), limit)).collect();
+            // Nobody asked for it, and it says `no` nearly always.
+            for (wish, column) in wishes.iter_mut().zip(columns) {
+                wish.modest = columns == Column::TABLE && *column == Column::Daemon;
+            }
             layout::fit(&wishes, limit)
         }
     }
