@@ -240,16 +240,38 @@ fn id_in_environment(pid: i32) -> Option<Id> {
     Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?)
 }
 
-/// The name of a parent's program, if that process still lives.
-pub fn program_of_parent(run_dir: &RunDir, record: &Record) -> Option<String> {
-    let parent = record.parent.as_ref()?.process;
-    if run_dir.host.place_of(record).ok()? != Place::Here {
-        return None;
+/// What has become of a parent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It lives; the name of its program, unless /proc hides that.
+    Alive(Option<String>),
+    /// It has ended.
+    Ended,
+    /// It is elsewhere, or could not be looked at.
+    Unknown,
+}
+
+/// What has become of the parent of a process.
+pub fn fate_of_parent(run_dir: &RunDir, record: &Record) -> Fate {
+    let Some(parent) = record.parent.as_ref().map(|parent| parent.process) else { return Fate::Unknown };
+    match run_dir.host.place_of(record) {
+        Ok(Place::Here) => {}
+        Ok(Place::EarlierBoot) => return Fate::Ended,
+        _ => return Fate::Unknown,
     }
-    let pidfd = parent.open().ok()??;
-    let stat = Stat::of(parent.pid).ok()?;
-    let alive = pidfd::stage(pidfd.as_fd()).is_ok_and(|stage| stage == Stage::Alive);
-    alive.then(|| String::from_utf8_lossy(&stat.comm).into_owned())
+    let pidfd = match parent.open() {
+        Ok(Some(pidfd)) => pidfd,
+        Ok(None) => return Fate::Ended,
+        Err(_) => return Fate::Unknown,
+    };
+    let stat = Stat::of(parent.pid);
+    match pidfd::stage(pidfd.as_fd()) {
+        Ok(Stage::Alive) => {
+            Fate::Alive(stat.ok().map(|stat| String::from_utf8_lossy(&stat.comm).into_owned()))
+        }
+        Ok(Stage::Zombie | Stage::Reaped) => Fate::Ended,
+        Err(_) => Fate::Unknown,
+    }
 }
 
 #[cfg(test)]

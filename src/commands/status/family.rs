@@ -6,7 +6,7 @@ use super::collect::{Found, Process};
 use crate::output::table::{Row, Subject};
 use crate::output::tree;
 use crate::process::id::Id;
-use crate::process::live::{self, Descendant, Managed};
+use crate::process::live::{self, Descendant, Fate, Managed};
 use crate::process::observe::Observed;
 use crate::process::record::Parent;
 use crate::process::rundir::RunDir;
@@ -44,8 +44,8 @@ impl<'a> Lineage<'a> {
 pub(super) enum Item<'a> {
     /// A process, which may be there only for those below it.
     Process(&'a Process),
-    /// A parent without a record, and its program if it lives.
-    Outside(&'a Parent, Option<String>),
+    /// A parent without a record, and what has become of it.
+    Outside(&'a Parent, Fate),
     /// Something that procctl did not start.
     Descendant(Descendant),
 }
@@ -87,7 +87,7 @@ impl<'a> Family<'a> {
                     Subject::Process(&one.seen, one.live.as_ref()),
                     !self.found.wanted.contains(&one.seen.record.id),
                 ),
-                Item::Outside(parent, program) => (Subject::Outside(parent, program.as_deref()), true),
+                Item::Outside(parent, fate) => (Subject::Outside(parent, fate), true),
                 Item::Descendant(descendant) => (Subject::Descendant(descendant), false),
             };
             Row { subject, stem, faded }
@@ -129,8 +129,8 @@ impl<'a> Planter<'a, '_> {
             let first = &children[0].seen.record;
             let depth = match &first.parent {
                 Some(parent) => {
-                    let program = self.run_dir.and_then(|run_dir| live::program_of_parent(run_dir, first));
-                    self.items.push((0, Item::Outside(parent, program)));
+                    let fate = |run_dir| live::fate_of_parent(run_dir, first);
+                    self.items.push((0, Item::Outside(parent, self.run_dir.map_or(Fate::Unknown, fate))));
                     1
                 }
                 None => 0,

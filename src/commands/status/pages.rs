@@ -17,7 +17,7 @@ pub(super) fn draw(run_dir: &RunDir, found: &Found, lines: usize, style: Style) 
         let page = Page {
             seen: &one.seen,
             live: one.live,
-            parent_program: live::program_of_parent(run_dir, &one.seen.record),
+            parent: live::fate_of_parent(run_dir, &one.seen.record),
             descendants: live::descendants(run_dir, &one.seen, Managed::Listed),
             log: last_lines(&one.seen, lines),
         };

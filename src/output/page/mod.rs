@@ -4,7 +4,7 @@ mod words;
 
 use std::fmt::Write;
 
-use crate::process::live::{Descendant, Live};
+use crate::process::live::{Descendant, Fate, Live};
 use crate::process::observe::Observed;
 use crate::process::record::{Parent, Record};
 use crate::process::text::Text;
@@ -21,8 +21,8 @@ pub struct Page<'a> {
     pub seen: &'a Observed,
     /// What /proc says of it.
     pub live: Option<Live>,
-    /// The name of its parent's program, while that lives.
-    pub parent_program: Option<String>,
+    /// What has become of its parent.
+    pub parent: Fate,
     /// What descends from it.
     pub descendants: Vec<Descendant>,
     /// The last lines of its log, as they are; `None` if it has none.
@@ -180,12 +180,15 @@ fn pids(seen: &Observed) -> Option<String> {
 
 fn parent(page: &Page<'_>, parent: &Parent) -> String {
     let pid = parent.process.pid;
-    match (&parent.id, &parent.name, &page.parent_program) {
-        (Some(id), Some(name), Some(_)) => format!("{} ({id}), pid {pid}", escape::text(name)),
-        (Some(id), Some(name), None) => format!("{} ({id}), pid {pid}, has ended", escape::text(name)),
-        (_, _, Some(program)) => format!("{}, pid {pid}, outside of procctl", escape::text(program)),
-        _ => format!("pid {pid}, outside of procctl, has ended"),
+    let fate = if page.parent == Fate::Ended { ", has ended" } else { "" };
+    if let (Some(id), Some(name)) = (&parent.id, &parent.name) {
+        return format!("{} ({id}), pid {pid}{fate}", escape::text(name));
     }
+    let program = match &page.parent {
+        Fate::Alive(Some(program)) => format!("{}, ", escape::text(program)),
+        _ => String::new(),
+    };
+    format!("{program}pid {pid}, outside of procctl{fate}")
 }
 
 fn cpu(record: &Record, live: Option<&Live>) -> Option<String> {

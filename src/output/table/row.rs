@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use crate::process::identity::Identity;
-use crate::process::live::{Descendant, Live};
+use crate::process::live::{Descendant, Fate, Live};
 use crate::process::observe::{Life, Observed};
 use crate::process::record::{Action, EndedBy, Parent, Record};
 use crate::process::text::Text;
@@ -22,8 +22,8 @@ pub enum Subject<'a> {
     Broken(&'a str, &'a str),
     /// Something that procctl did not start and that descends from a process.
     Descendant(&'a Descendant),
-    /// A parent that has no record here, and the name of its program if it lives.
-    Outside(&'a Parent, Option<&'a str>),
+    /// A parent that has no record here, and what has become of it.
+    Outside(&'a Parent, &'a Fate),
 }
 
 /// One row.
@@ -54,18 +54,7 @@ impl<'a> Row<'a> {
                 _ => None,
             },
             Subject::Descendant(descendant) => of_descendant(descendant, column),
-            Subject::Outside(parent, program) => match column {
-                Column::Id => parent.id.as_ref().map(ToString::to_string),
-                Column::Name => Some(match (&parent.name, program) {
-                    (Some(name), _) => escape::text(name),
-                    (None, Some(program)) => escape::text(program),
-                    (None, None) => format!("pid {}", parent.process.pid),
-                }),
-                Column::Pid => Some(parent.process.pid.to_string()),
-                Column::State => Some(outside_state(parent, program.is_some()).to_owned()),
-                Column::Age if program.is_some() => Some(age::short(parent.started_at.elapsed())),
-                _ => None,
-            },
+            Subject::Outside(parent, fate) => of_outside(parent, fate, column),
         }
     }
 
@@ -80,11 +69,24 @@ impl<'a> Row<'a> {
     }
 }
 
-fn outside_state(parent: &Parent, alive: bool) -> &'static str {
-    match (alive, &parent.id) {
-        (true, _) => "outside",
-        (false, Some(_)) => "closed",
-        (false, None) => "ended",
+fn of_outside(parent: &Parent, fate: &Fate, column: Column) -> Option<String> {
+    match column {
+        Column::Id => parent.id.as_ref().map(ToString::to_string),
+        Column::Name => Some(match (&parent.name, fate) {
+            (Some(name), _) => escape::text(name),
+            (None, Fate::Alive(Some(program))) => escape::text(program),
+            _ => format!("pid {}", parent.process.pid),
+        }),
+        Column::Pid => Some(parent.process.pid.to_string()),
+        Column::State => match (&parent.id, fate) {
+            (Some(_), _) => Some("closed".to_owned()),
+            (None, Fate::Alive(_)) => Some("outside".to_owned()),
+            (None, Fate::Ended) => Some("ended".to_owned()),
+            (None, Fate::Unknown) => None,
+        },
+        Column::Started => Some(parent.started_at.local()),
+        Column::Age if matches!(fate, Fate::Alive(_)) => Some(age::short(parent.started_at.elapsed())),
+        _ => None,
     }
 }
 
