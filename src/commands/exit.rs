@@ -1,5 +1,6 @@
 //! Exit statuses of processes.
 
+use super::report;
 use crate::process::error::status;
 use crate::process::record::Record;
 
@@ -12,4 +13,13 @@ pub(super) fn status_of(record: &Record) -> u8 {
         }
         Some(code) => u8::try_from(code & 0xff).unwrap_or(status::FAILED),
     }
+}
+
+/// The status of the first that did not end with 0, if there is one. It is said if nobody knows with what.
+pub(super) fn first_failure<'a>(mut records: impl Iterator<Item = &'a Record>) -> Option<u8> {
+    let failed = records.find(|record| status_of(record) != 0)?;
+    if let Some(why) = &failed.lost {
+        report::lines(&format!("the exit code of {} is lost: {why}", failed.id), None);
+    }
+    Some(status_of(failed))
 }

@@ -45,12 +45,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
         report::still_unrecorded(&run_dir, &all)?;
         return Ok(status::TIMEOUT);
     }
-    let failed = over.iter().find(|one| exit::status_of(&one.record) != 0);
-    if let Some(why) = failed.and_then(|one| one.record.lost.as_ref()) {
-        let id = failed.map(|one| one.record.id.to_string()).unwrap_or_default();
-        report::lines(&format!("the exit code of {id} is lost: {why}"), None);
-    }
-    Ok(failed.map_or(broken, |one| exit::status_of(&one.record)))
+    Ok(exit::first_failure(over.iter().map(|one| &one.record)).unwrap_or(broken))
 }
 
 fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Observed>> {

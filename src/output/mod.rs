@@ -4,6 +4,8 @@ pub mod age;
 pub mod cut;
 pub mod escape;
 pub mod page;
+pub mod prefix;
+pub mod screen;
 pub mod shell;
 pub mod table;
 pub mod terminal;

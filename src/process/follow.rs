@@ -1,61 +1,237 @@
-//! Following the log of a process until the process has ended.
+//! Following processes: sleeping until one of them has written, has been started, or has ended.
+//!
+//! There is no timer: changes in the directory of a process come by inotify, its end as for `join` (see [`wait`]).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::inotify;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::io::Errno;
+
+use crate::os::fd;
 
 use super::error::{Error, Result};
-use super::observe::Observed;
+use super::id::Id;
+use super::observe::{self, Life, Observed};
+use super::record::Record;
 use super::rundir::RunDir;
 use super::time::Deadline;
 use super::wait::{self, Waiting};
 
-/// Sleeps until the log grows or the process ends.
+/// What happened to the process of that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It may have written something.
+    Wrote(usize),
+    /// It has ended: what it has written until now is all.
+    Ended(usize),
+}
+
+/// What is known of the end of a process that was followed.
+#[derive(Debug)]
+pub enum End {
+    /// Its final record.
+    Recorded(Box<Record>),
+    /// It was closed before that could be read.
+    Closed,
+    /// It could not be waited for.
+    Unknown(Error),
+}
+
+#[derive(Debug)]
+enum Stage {
+    Unstarted,
+    Running(Box<Waiting>),
+    Over(End),
+}
+
+#[derive(Debug)]
+struct Followed {
+    id: Id,
+    /// The number of the watch of its directory.
+    watch: i32,
+    stage: Stage,
+    /// Whether its end was told.
+    told: bool,
+}
+
+/// Follows some processes.
 #[derive(Debug)]
 pub struct Follower<'a> {
     run_dir: &'a RunDir,
     changes: OwnedFd,
-    waiting: Vec<Waiting>,
+    followed: Vec<Followed>,
 }
 
 impl<'a> Follower<'a> {
-    /// For this process.
-    pub fn new(run_dir: &'a RunDir, seen: Observed) -> Result<Self> {
-        let path = seen.entry.path(super::entry::LOG);
-        let failed = |e: rustix::io::Errno| Error::system(format!("cannot watch {}", path.display()), e);
-        let changes =
-            inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).map_err(failed)?;
-        inotify::add_watch(&changes, &path, inotify::WatchFlags::MODIFY).map_err(failed)?;
-        let waiting = wait::begin(run_dir, vec![seen.entry])?;
-        Ok(Self { run_dir, changes, waiting })
+    /// Begins to follow: whatever happens from now on will be told.
+    pub fn new(run_dir: &'a RunDir, all: &[Observed]) -> Result<Self> {
+        fd::raise_limit();
+        let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
+            .map_err(|e| Error::system("cannot watch logs (inotify)", e))?;
+        let mut followed = Vec::with_capacity(all.len());
+        for seen in all {
+            let id = seen.record.id.clone();
+            let watch = watch(&changes, seen)?;
+            // Only now: a start or an end that came before the watch is seen here.
+            followed.push(Followed { stage: stage(run_dir, &id), id, watch, told: false });
+        }
+        Ok(Self { run_dir, changes, followed })
     }
 
-    /// Whether the process has ended.
-    pub fn has_ended(&mut self) -> bool {
-        // An error (it was closed) is an end as well.
-        wait::wait(self.run_dir, &mut self.waiting, false, Deadline::after(std::time::Duration::ZERO))
-            .unwrap_or(true)
+    /// What happened. If nothing did it sleeps, or with `at_once` returns. `None`: nobody reads standard output any more.
+    pub fn next(&mut self, at_once: bool) -> Result<Option<Vec<News>>> {
+        loop {
+            let untold = self.followed.iter().any(|one| matches!(one.stage, Stage::Over(_)) && !one.told);
+            let Some(ready) = self.sleep(at_once || untold)? else { return Ok(None) };
+            for at in ready {
+                self.advance(at);
+            }
+            let mut news = Vec::new();
+            for at in self.changed()? {
+                let one = &mut self.followed[at];
+                if matches!(one.stage, Stage::Unstarted) {
+                    one.stage = stage(self.run_dir, &one.id);
+                }
+                if matches!(one.stage, Stage::Running(_)) {
+                    news.push(News::Wrote(at));
+                }
+            }
+            news.extend(self.untold().map(News::Ended));
+            if at_once || !news.is_empty() {
+                return Ok(Some(news));
+            }
+        }
     }
 
-    /// Sleeps until there is something to read, the process has ended, or nobody reads standard output any more: `false`.
-    pub fn sleep(&self) -> Result<bool> {
+    /// Those that had ended when following began.
+    pub fn ended(&mut self) -> Vec<usize> {
+        self.untold().collect()
+    }
+
+    /// Those whose end has not been told. It has then.
+    fn untold(&mut self) -> impl Iterator<Item = usize> {
+        let news = |one: &mut Followed| {
+            matches!(one.stage, Stage::Over(_)) && !std::mem::replace(&mut one.told, true)
+        };
+        self.followed.iter_mut().enumerate().filter_map(move |(at, one)| news(one).then_some(at))
+    }
+
+    /// How those ended that have.
+    pub fn ends(self) -> impl Iterator<Item = End> {
+        self.followed.into_iter().filter_map(|one| match one.stage {
+            Stage::Over(end) => Some(end),
+            _ => None,
+        })
+    }
+
+    /// Sleeps. Which of the processes something happened to; `None` if nobody reads standard output any more.
+    fn sleep(&self, at_once: bool) -> Result<Option<Vec<usize>>> {
         let stdout = std::io::stdout();
-        // A pipe without a reader says POLLERR, unasked.
+        // A pipe without a reader says POLLERR, unasked; a terminal that is gone POLLHUP.
         let mut fds = vec![
             PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()),
             PollFd::from_borrowed_fd(self.changes.as_fd(), PollFlags::IN),
         ];
-        fds.extend(self.waiting.iter().filter_map(Waiting::poll_fd));
-        match poll(&mut fds, None) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        let mut whose = Vec::with_capacity(self.followed.len());
+        for (at, one) in self.followed.iter().enumerate() {
+            if let Stage::Running(waiting) = &one.stage
+                && let Some(fd) = waiting.poll_fd()
+            {
+                fds.push(fd);
+                whose.push(at);
+            }
+        }
+        let at_most = at_once.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
+        match poll(&mut fds, at_most.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(Error::system("cannot wait for the log", e)),
         }
-        if fds[0].revents().contains(PollFlags::ERR) {
-            return Ok(false);
+        if fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL) {
+            return Ok(None);
         }
-        let mut events = [0u8; 4096];
-        while rustix::io::read(&self.changes, &mut events).is_ok_and(|length| length > 0) {}
-        Ok(true)
+        Ok(Some(
+            whose
+                .into_iter()
+                .zip(&fds[2..])
+                .filter(|(_, fd)| !fd.revents().is_empty())
+                .map(|(at, _)| at)
+                .collect(),
+        ))
+    }
+
+    /// Looks again at a process that something happened to: its monitor may have recorded the end, or have been killed.
+    fn advance(&mut self, at: usize) {
+        let one = &mut self.followed[at];
+        let Stage::Running(waiting) = &mut one.stage else { return };
+        let looked =
+            wait::wait(self.run_dir, std::slice::from_mut(waiting), false, Deadline::after(Duration::ZERO));
+        let end = match looked {
+            Ok(false) => return,
+            Ok(true) => End::Recorded(Box::new(waiting.record.clone())),
+            Err(e) => failed(self.run_dir, &one.id, e),
+        };
+        one.stage = Stage::Over(end);
+    }
+
+    /// Which of the processes there were changes in the directory of.
+    fn changed(&self) -> Result<Vec<usize>> {
+        let mut buffer = [MaybeUninit::uninit(); 8192];
+        let mut reader = inotify::Reader::new(&self.changes, &mut buffer);
+        let mut changed = vec![false; self.followed.len()];
+        loop {
+            match reader.next() {
+                Ok(event) => {
+                    // Some events were lost: look at all.
+                    let all = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
+                    for (changed, one) in changed.iter_mut().zip(&self.followed) {
+                        *changed |= all || one.watch == event.wd();
+                    }
+                }
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(Error::system("cannot watch logs", e)),
+            }
+        }
+        Ok(changed.iter().enumerate().filter(|(_, changed)| **changed).map(|(at, _)| at).collect())
+    }
+}
+
+/// Watches the directory of a process: its log is written to, its record replaced, or all of it renamed away.
+fn watch(changes: &OwnedFd, seen: &Observed) -> Result<i32> {
+    let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF;
+    // The directory itself, not whatever has its path now.
+    let dir = seen.entry.dir.open_read(".")?;
+    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    inotify::add_watch(changes, path, flags | WatchFlags::ONLYDIR)
+        .map_err(|e| Error::system(format!("cannot watch {}", seen.entry.dir.path().display()), e))
+}
+
+/// How far a process has got.
+fn stage(run_dir: &RunDir, id: &Id) -> Stage {
+    let looked = observe::by_id(run_dir, id).and_then(|seen| {
+        let Some(seen) = seen else { return Ok(Stage::Over(End::Closed)) };
+        Ok(match seen.life {
+            Life::Initial => Stage::Unstarted,
+            Life::Ended => Stage::Over(End::Recorded(Box::new(seen.record))),
+            Life::Alive { .. } | Life::Ending(_) | Life::Elsewhere => {
+                let waiting = Waiting::new(run_dir, seen.entry)?;
+                if waiting.is_over() {
+                    Stage::Over(End::Recorded(Box::new(waiting.record)))
+                } else {
+                    Stage::Running(Box::new(waiting))
+                }
+            }
+        })
+    });
+    looked.unwrap_or_else(|e| Stage::Over(failed(run_dir, id, e)))
+}
+
+fn failed(run_dir: &RunDir, id: &Id, e: Error) -> End {
+    match run_dir.entry(id) {
+        Ok(None) => End::Closed,
+        _ => End::Unknown(e),
     }
 }

@@ -23,6 +23,11 @@ impl Moment {
         )
     }
 
+    /// The moment so many seconds and nanoseconds after 1970.
+    pub fn after_1970(seconds: i64, nanoseconds: i32) -> Option<Self> {
+        jiff::Timestamp::new(seconds, nanoseconds).ok().map(Self)
+    }
+
     /// The nearest multiple of a step: two readings that differ by less than that mostly become the same.
     #[must_use]
     pub fn rounded_to(self, step: Duration) -> Self {
@@ -112,6 +117,21 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Ok(Duration::try_from_secs_f64(number * seconds_each).unwrap_or(Duration::MAX))
 }
 
+/// Parses a moment as a person types it: how long ago it was, as [`parse`] takes it, or RFC 3339.
+pub fn parse_moment(text: &str) -> Result<Moment, String> {
+    if let Ok(ago) = parse(text) {
+        let ago = jiff::SignedDuration::try_from(ago).unwrap_or(jiff::SignedDuration::MAX);
+        // Before all that the clock can count.
+        return Ok(Moment(jiff::Timestamp::now().checked_sub(ago).unwrap_or(jiff::Timestamp::MIN)));
+    }
+    text.parse().map(Moment).map_err(|_| {
+        format!(
+            "'{}' is no moment: write how long ago it was (30, 10m, 2h), or one with a zone (2026-01-31T12:00:00Z)",
+            text.escape_debug()
+        )
+    })
+}
+
 /// The end of a time that began now; `None` for one that never ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Option<Instant>);
@@ -180,6 +200,27 @@ mod tests {
     }
 
     #[test]
+    fn moments_as_people_type_them() {
+        let now = Moment::now();
+        let ago = |text| now.since(parse_moment(text).expect(text)).as_secs_f64();
+        for (text, seconds) in [("0", 0.0), ("90", 90.0), ("10m", 600.0), ("1d", 86400.0)] {
+            assert!((ago(text) - seconds).abs() < 5.0, "{text}");
+        }
+        let shown = |text| parse_moment(text).map(|moment| moment.to_string());
+        for text in ["2026-01-31T12:00:00Z", "2026-01-31T13:00:00+01:00", "2026-01-31 12:00:00.0Z"] {
+            assert_eq!(shown(text).as_deref(), Ok("2026-01-31T12:00:00.000000Z"), "{text}");
+        }
+        assert!(
+            parse_moment("99999999999999d").expect("long ago")
+                < Moment::before_now(Duration::from_secs(1 << 37))
+        );
+        for text in ["", "yesterday", "2026-01-31", "2026-01-31T12:00:00", "\u{1b}[2J"] {
+            let said = shown(text).expect_err(text);
+            assert!(said.contains("is no moment") && !said.chars().any(char::is_control), "{said}");
+        }
+    }
+
+    #[test]
     fn a_moment_is_rfc_3339_with_six_digits() {
         let moment: Moment = serde_json::from_str(r#""2026-01-02T03:04:05.6Z""#).expect("parsed");
         assert_eq!(moment.to_string(), "2026-01-02T03:04:05.600000Z");
@@ -188,7 +229,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics(text in ".{0,20}") {
-            let _ = parse(&text);
+            let _ = (parse(&text), parse_moment(&text));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use procctl::os::proc::{Load, Stat};
 use procctl::os::signals;
+use procctl::output::screen::Screen;
 use procctl::output::{escape, shell};
 use procctl::process::environment::Changes;
 use procctl::process::family;
@@ -63,6 +64,7 @@ pub(crate) fn proc_stat(bytes: &[u8]) {
 /// Times as people type them, and moments as records have them.
 pub(crate) fn time(bytes: &[u8]) {
     let Some(text) = text_of(bytes) else { return };
+    let _ = time::parse_moment(text);
     if let Ok(time) = time::parse(text) {
         assert!(!text.starts_with('-') || time.is_zero());
         let _ = time::Deadline::after(time).left();
@@ -132,6 +134,22 @@ pub(crate) fn terminal(bytes: &[u8]) {
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
     assert!(!escape::output(&raw).chars().any(|c| c.is_control() && c != '\n' && c != '\t'));
+    for keep_colours in [false, true] {
+        let mut screen = Screen::new(keep_colours);
+        let (one, other) = bytes.split_at(bytes.len() / 2);
+        let shown = screen.show(one) + &screen.show(other) + &screen.finish();
+        let mut whole = Screen::new(keep_colours);
+        assert_eq!(shown, whole.show(bytes) + &whole.finish());
+        // ESC begins a colour, or is not there.
+        for (at, part) in shown.split('\x1b').enumerate() {
+            let is_colour =
+                part.strip_prefix('[').and_then(|part| part.split_once('m')).is_some_and(|(colour, _)| {
+                    keep_colours && colour.chars().all(|c| c.is_ascii_digit() || matches!(c, ';' | ':'))
+                });
+            assert!(at == 0 || is_colour, "{shown:?}");
+            assert!(!part.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{shown:?}");
+        }
+    }
     let value = serde_json::Value::from(raw.as_ref());
     let json = escape::json(&value.to_string());
     assert!(!json.chars().any(char::is_control), "{json:?}");

@@ -1,8 +1,21 @@
 //! `logs`: what a process said.
 
+mod follow;
+mod several;
+mod terminal;
+mod window;
+
 use std::fs;
+use std::path::PathBuf;
 
 use crate::harness::{TestEnv, eventually};
+
+pub(crate) use terminal::on_terminal;
+
+/// The file that the log is.
+fn log_of(env: &TestEnv, id: &str) -> PathBuf {
+    PathBuf::from(env.get(id, "log"))
+}
 
 #[test]
 fn it_prints_both_streams_in_the_order_they_were_written() {
@@ -90,100 +103,6 @@ fn into_a_pipe_it_is_raw() {
 }
 
 #[test]
-fn on_a_terminal_control_characters_are_escaped() {
-    let env = TestEnv::new();
-    let id = env.start(&[], &["printf", "a\\033[31mb\\007\\233\\177\\tc\\nd\\302\\233\\n"]);
-    assert_eq!(env.join(&id), 0);
-    for options in ["", "'-n', '5', ", "'-f', "] {
-        let output = env
-            .python(&format!(
-                "import os, pty
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execvp('procctl', ['procctl', '--color', 'never', 'logs', {options}'{id}'])
-seen = b''
-try:
-    while part := os.read(terminal, 10000):
-        seen += part
-except OSError:
-    pass
-_, status = os.waitpid(pid, 0)
-assert os.waitstatus_to_exitcode(status) == 0, seen
-text = seen.decode().replace('\\r\\n', '\\n')
-bad = [c for c in text if c not in '\\n\\t' and (ord(c) < 32 or 127 <= ord(c) < 160)]
-assert not bad, (bad, seen)
-assert text.startswith('a') and '[31mb' in text and text.count('\\n') == 2, seen"
-            ))
-            .output();
-        output.success();
-    }
-}
-
-#[test]
-fn follow_shows_lines_as_they_come_and_ends_with_the_process() {
-    let env = TestEnv::new();
-    let (one, two) = (env.gate("one"), env.gate("two"));
-    let script = format!("echo one; {}; echo two; {}; echo three; exit 3", one.wait(), two.wait());
-    let id = env.start(&[], &["bash", "-c", &script]);
-    // The process goes on only when its last line was seen, so each was seen while it lived.
-    let reader = format!(
-        "procctl logs -f {id} | while read -r line; do echo \"$line\"
-             test $line = three || echo > $line; done; exit ${{PIPESTATUS[0]}}"
-    );
-    assert_eq!(env.bash(&reader).output().success(), "one\ntwo\nthree");
-    assert_eq!(env.join(&id), 3);
-}
-
-#[test]
-fn follow_of_an_ended_process_prints_all_and_ends() {
-    let env = TestEnv::new();
-    let id = env.start(&[], &["printf", "one\\ntwo\\nthree"]);
-    assert_eq!(env.join(&id), 0);
-    assert_eq!(env.ok(["logs", "-f", &id]), "one\ntwo\nthree");
-    assert_eq!(env.ok(["logs", &id, "-f", "-n", "1"]), "three");
-}
-
-#[test]
-fn follow_of_the_last_lines_goes_on_with_new_ones() {
-    let env = TestEnv::new();
-    let gate = env.gate("gate");
-    let id = env.start_ready(&[], &format!("echo one; echo ready; {}; echo three", gate.wait()));
-    let mut follow = env.procctl(["logs", "-f", "-n", "1", &id]).spawn();
-    follow.wait_until_blocked();
-    gate.open();
-    assert_eq!(follow.wait().success(), "ready\nthree");
-}
-
-#[test]
-fn follow_loses_nothing_of_what_was_said_at_the_end() {
-    let env = TestEnv::new();
-    for _ in 0..10 {
-        let id = env.start(&[], &["bash", "-c", "for n in {1..2000}; do echo $n; done"]);
-        let output = env.procctl(["logs", "-f", &id]).output().success();
-        assert_eq!(output.lines().count(), 2000);
-        assert_eq!(output.lines().last(), Some("2000"));
-    }
-}
-
-#[test]
-fn follow_ends_though_a_grandchild_still_holds_the_log() {
-    let mut env = TestEnv::new();
-    env.allow_leftovers("an orphan that holds the log");
-    let id = env.start(&[], &["bash", "-c", "sleep 1000 & echo said"]);
-    assert_eq!(env.ok(["logs", "-f", &id]), "said");
-    env.procctl(["is-alive", &id]).output().exits(1);
-}
-
-#[test]
-fn follow_into_a_closed_pipe_ends_quietly() {
-    let env = TestEnv::new();
-    let id = env.start(&[], &["bash", "-c", "while :; do echo line; read -t 0.01 < <(:); done"]);
-    let said = env.bash(&format!("procctl logs -f {id} | head -n 1")).output().success();
-    assert_eq!(said, "line");
-    env.ok(["kill", "--tree", &id]);
-}
-
-#[test]
 fn a_name_of_several_is_an_error_that_lists_their_ids() {
     let env = TestEnv::new();
     let one = env.sleeper(&["-n", "twin"]);
@@ -209,4 +128,24 @@ fn the_log_is_a_file_that_any_tool_can_read() {
     let id = env.start_ready(&[], "echo ready; exec sleep 1000");
     let log = fs::read_link(format!("/proc/{}/fd/1", env.pid(&id))).unwrap();
     eventually("it has the line", || (fs::read_to_string(&log).unwrap() == "ready\n").then_some(()));
+}
+
+#[test]
+fn output_that_goes_elsewhere_is_an_error_that_says_where() {
+    let env = TestEnv::new();
+    let id = env.start(&["--stdout", "out", "--stderr", "stdout"], &["echo", "said"]);
+    assert_eq!(env.join(&id), 0);
+    let out = env.path("out");
+    for args in [&["logs", &id][..], &["logs", "-f", &id]] {
+        env.refused(args, 125, &[&id, "no log", out.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn somebody_who_writes_without_end_does_not_keep_it_from_ending() {
+    let env = TestEnv::new();
+    let id = env.start_ready(&[], "echo ready; while :; do echo said; done");
+    let said = env.ok(["logs", &id]);
+    assert!(said.starts_with("ready\n"));
+    env.ok(["kill", &id]);
 }
