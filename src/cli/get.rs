@@ -13,4 +13,7 @@ pub struct Get {
     /// A field of the record (pid, exitcode, parent.pid, usage.user_seconds, …), or authkey [default: the record]
     #[arg(value_name = "FIELD")]
     pub field: Option<String>,
+    /// Print a line like this: '{name}\t{parent.pid}'; see status --format
+    #[arg(long, value_name = "TEMPLATE", conflicts_with = "field")]
+    pub format: Option<String>,
 }

@@ -106,6 +106,8 @@ pub enum Command {
     Logs(Logs),
     /// Print one field of the record, or all of it, for scripts
     Get(Get),
+    /// Print the JSON Schema of a record
+    Schema,
     /// Change the name; or, before the start, the daemon flag or the authkey
     Set(Set),
     /// Forget processes that have ended, with their logs

@@ -1,37 +1,35 @@
-//! `procctl get`: one field of a record, raw, for scripts.
-
-use std::os::unix::ffi::OsStrExt;
+//! `procctl get`: one field of a record, raw, or some of them in a line, for scripts.
 
 use serde_json::Value;
 
+use super::format::Format;
 use super::{Outcome, Session, answer};
 use crate::cli::Get;
+use crate::output::template;
 use crate::process::authkey;
 use crate::process::error::{Error, Result};
 use crate::process::family;
-use crate::process::observe::Observed;
 use crate::process::reference::Resolver;
 use crate::process::rundir::RunDir;
-use crate::process::text::Text;
+use crate::process::schema::{Fields, walk};
 
 pub(super) fn run(session: &Session, args: &Get) -> Outcome {
     let run_dir = session.existing_run_dir()?;
     if args.reference == "@parent"
-        && let Some(value) = outside_parent(&run_dir, args.field.as_deref())?
+        && let Some(parent) = outside_parent(&run_dir)?
     {
-        return print(&value).map(|()| 0);
+        return print(&parent, Fields::of_parent, args);
     }
     let seen = Resolver::new(&run_dir).one(&args.reference)?;
-    match args.field.as_deref() {
-        Some("authkey") => answer::raw(&authkey::of(&seen.entry)?.to_hex_line())?,
-        None => answer::json(&answer::to_value(&seen.record)?)?,
-        Some(field) => print(&field_of(&seen, field)?)?,
+    if args.field.as_deref() == Some("authkey") {
+        answer::raw(&authkey::of(&seen.entry)?.to_hex_line())?;
+        return Ok(0);
     }
-    Ok(0)
+    print(&answer::to_value(&seen.record)?, Fields::of_record, args)
 }
 
 /// The parent of the surrounding process, if that is no managed process: what its child's record keeps of it.
-fn outside_parent(run_dir: &RunDir, field: Option<&str>) -> Result<Option<Value>> {
+fn outside_parent(run_dir: &RunDir) -> Result<Option<Value>> {
     let Some((own, _)) = family::surrounding(run_dir)? else { return Ok(None) };
     let Some(parent) = own.parent else { return Ok(None) };
     // A managed one that was closed is known by what is kept of it, too.
@@ -41,57 +39,36 @@ fn outside_parent(run_dir: &RunDir, field: Option<&str>) -> Result<Option<Value>
         return Ok(None);
     }
     let value = serde_json::to_value(&parent).map_err(|e| Error::system("cannot print the parent", e))?;
-    match field {
-        None => Ok(Some(value)),
-        Some(field) => {
-            if let Some(found) = walk(&value, field) {
-                Ok(Some(found.clone()))
-            } else {
-                let what = format!(
-                    "nothing is known of '{}' of a parent that is no managed process",
-                    field.escape_debug()
-                );
-                Err(Error::hinted(what, format!("fields: {}", fields(&value))))
+    Ok(Some(value))
+}
+
+/// Prints what was asked for of a record. Which fields there can be is not looked up before it is needed.
+fn print(record: &Value, fields: fn() -> Fields, args: &Get) -> Outcome {
+    if let Some(text) = &args.format {
+        answer::raw(&Format::new(text, &fields())?.line(record))?;
+        return Ok(0);
+    }
+    let value = match args.field.as_deref() {
+        None => record,
+        Some(path) => match walk(record, path) {
+            // Of nothing there is every field that there can be.
+            Some(Value::Null) => {
+                if path.contains('.') {
+                    fields().check(path)?;
+                }
+                &Value::Null
             }
-        }
-    }
-}
-
-fn field_of(seen: &Observed, field: &str) -> Result<Value> {
-    let record =
-        serde_json::to_value(&seen.record).map_err(|e| Error::system("cannot print the record", e))?;
-    let found = walk(&record, field).cloned();
-    found.ok_or_else(|| {
-        let what = format!("a record has no field '{}'", field.escape_debug());
-        Error::hinted(what, format!("fields: {}, authkey", fields(&record)))
-    })
-}
-
-/// `usage.user_seconds` of a record without a usage is null, as `usage` itself is.
-fn walk<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(value, |value, key| match value {
-        Value::Null => Some(value),
-        Value::Object(fields) => fields.get(key),
-        Value::Array(items) => items.get(key.parse::<usize>().ok()?),
-        _ => None,
-    })
-}
-
-fn fields(value: &Value) -> String {
-    let names = value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
-    names.unwrap_or_default().join(", ")
-}
-
-/// Strings raw, null as an empty line, the rest as JSON.
-fn print(value: &Value) -> anyhow::Result<()> {
-    match value {
-        Value::Null => answer::line(""),
-        Value::String(text) => answer::value(text.as_bytes()),
-        Value::Object(_) => match serde_json::from_value::<Text>(value.clone()) {
-            // A string that is not UTF-8.
-            Ok(text) => answer::value(text.as_os_str().as_bytes()),
-            Err(_) => answer::json(value),
+            Some(value) => value,
+            None => {
+                fields().check(path)?;
+                let whose = record["name"].as_str().unwrap_or("the parent");
+                return Err(Error::refused(format!("{whose} has no {path}")).into());
+            }
         },
-        other => answer::json(other),
+    };
+    match template::plain(value) {
+        Some(bytes) => answer::value(&bytes)?,
+        None => answer::json(value)?,
     }
+    Ok(0)
 }

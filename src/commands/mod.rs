@@ -4,6 +4,7 @@ mod answer;
 mod close;
 mod create;
 mod exit;
+mod format;
 mod get;
 mod is_alive;
 mod join;
@@ -11,6 +12,7 @@ mod launch;
 mod logs;
 mod report;
 mod run;
+mod schema;
 mod session;
 mod set;
 mod signal;
@@ -54,6 +56,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Command::Status(args) => status::run(&session, &args),
         Command::Logs(args) => logs::run(&session, &args),
         Command::Get(args) => get::run(&session, &args),
+        Command::Schema => schema::run(),
         Command::Set(args) => set::run(&session, &args),
         Command::Close(args) => close::run(&session, &args),
     };

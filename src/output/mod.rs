@@ -1,4 +1,4 @@
-//! Text for people: escaping, tables, pages, trees, quantities.
+//! Text for people: escaping, tables, pages, trees, quantities; and templates for scripts.
 
 pub mod age;
 pub mod cut;
@@ -8,6 +8,7 @@ pub mod prefix;
 pub mod screen;
 pub mod shell;
 pub mod table;
+pub mod template;
 pub mod terminal;
 pub mod tone;
 pub mod tree;

@@ -15,12 +15,13 @@ use super::time::Moment;
 
 /// What tells one OS process from every other of this boot and pid namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Identity {
     /// Its pid.
     pub pid: i32,
     /// When it started: clock ticks after boot (`starttime`, field 22 of proc_pid_stat(5)).
     pub start_ticks: u64,
-    /// The inode of its pidfd, never used twice in one boot; `None` before Linux 6.9.
+    /// The inode of its pidfd, never used twice in one boot; null before Linux 6.9.
     pub pidfd_inode: Option<u64>,
 }
 

@@ -30,6 +30,7 @@ pub mod reference;
 pub mod remove;
 pub mod retention;
 pub mod rundir;
+pub mod schema;
 pub mod signal;
 pub mod streams;
 pub mod text;

@@ -33,6 +33,7 @@ const EXITCODES: std::ops::RangeInclusive<i32> = -127..=255;
 
 /// Python's states of a process. (`closed` is the absence of a record.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Recorded, not started.
@@ -56,22 +57,24 @@ impl State {
 
 /// The creating process, as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Parent {
     /// What tells it from every other.
     #[serde(flatten)]
     pub process: Identity,
-    /// Its id, if it is a managed process.
+    /// Its id; null if procctl did not start it.
     pub id: Option<Id>,
-    /// Its name, if it is a managed process.
+    /// Its name; null if procctl did not start it.
     pub name: Option<String>,
     /// When it started.
     pub started_at: Moment,
-    /// The ledger of its children.
+    /// The name of the ledger of its children.
     pub key: String,
 }
 
 /// The monitor of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Monitor {
     /// Its pid, meaningful while the life lock is held.
     pub pid: i32,
@@ -82,16 +85,25 @@ pub struct Monitor {
 
 /// What the process used, waited-for descendants included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "named and explained in os::process::Usage")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Usage {
+    /// Time in user mode, seconds.
     pub user_seconds: f64,
+    /// Time in the kernel, seconds.
     pub system_seconds: f64,
+    /// Largest resident set, bytes.
     pub max_rss_bytes: u64,
+    /// Page faults without reading.
     pub minor_faults: u64,
+    /// Page faults with reading.
     pub major_faults: u64,
+    /// Blocks read from storage, 512 bytes each.
     pub blocks_in: u64,
+    /// Blocks written to storage, 512 bytes each.
     pub blocks_out: u64,
+    /// Times it gave up the processor to wait.
     pub voluntary_switches: u64,
+    /// Times it was made to give it up.
     pub involuntary_switches: u64,
 }
 
@@ -113,11 +125,15 @@ impl From<OsUsage> for Usage {
 
 /// What of its usage is known of a process that nobody waited for as its OS parent.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "named and explained in os::process::Usage")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PartialUsage {
+    /// Time in user mode, seconds.
     pub user_seconds: f64,
+    /// Time in the kernel, seconds.
     pub system_seconds: f64,
+    /// Page faults without reading.
     pub minor_faults: u64,
+    /// Page faults with reading.
     pub major_faults: u64,
 }
 
@@ -130,6 +146,7 @@ impl From<Times> for PartialUsage {
 
 /// A deed of procctl that ends processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// `terminate`
@@ -144,6 +161,7 @@ pub enum Action {
 
 /// A signal that procctl sent: who asked for it, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EndedBy {
     /// The deed.
     pub action: Action,
@@ -157,6 +175,7 @@ pub struct EndedBy {
 
 /// How the end became known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Witness {
     /// Its monitor saw it.
@@ -167,69 +186,73 @@ pub enum Witness {
     Nobody,
 }
 
-/// Everything that is known of one process.
+/// Everything that is known of one process. A string that is not UTF-8 is written as `{"hex": "66ff"}`, its bytes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Record {
-    /// The number of the form: [`SCHEMA`].
+    /// The number of this form. Within it fields are added, never renamed or removed.
+    #[cfg_attr(test, schemars(extend("const" = SCHEMA)))]
     pub schema: u32,
-    /// Its id.
+    /// Its id, unique in its run directory.
     pub id: Id,
     /// Its name, not necessarily unique.
     pub name: String,
     /// Its state as last recorded.
     pub state: State,
-    /// Its pid; `None` before the start.
+    /// Its pid; null before the start.
     pub pid: Option<i32>,
-    /// Python's exitcode: the status, or `-N` for signal N; `None` before the end, or if it is lost.
+    /// Python's exitcode: the status, or `-N` for signal N; null before the end, or if it is lost.
+    #[cfg_attr(test, schemars(range(min = *EXITCODES.start(), max = *EXITCODES.end())))]
     pub exitcode: Option<i32>,
-    /// The daemon flag.
+    /// The daemon flag: when its parent ends it gets SIGTERM, and it may have no children.
     pub daemon: bool,
-    /// Its number among its parent's children, after the parent's own numbers.
+    /// Its number among its parent's children, after the parent's own numbers: `[1, 2]` is the second child of the first.
     pub identity: Vec<u64>,
-    /// Its creating process; `None` if that is outside of the pid namespace.
+    /// Its creating process; null if that is outside of the pid namespace.
     pub parent: Option<Parent>,
     /// The command and its arguments.
+    #[cfg_attr(test, schemars(length(min = 1)))]
     pub command: Vec<Text>,
     /// Its working directory at the start.
     pub cwd: Text,
     /// When it was recorded.
     pub created_at: Moment,
-    /// When it was started.
+    /// When it was started; null before.
     pub started_at: Option<Moment>,
-    /// When it ended; `None` also if that is not known.
+    /// When it ended; null before, and if that is not known.
     pub stopped_at: Option<Moment>,
-    /// Why the exit code is not known.
+    /// Why the exit code is not known, if it is not though the process has ended.
     pub lost: Option<String>,
-    /// `null`, `inherit` or a path.
+    /// Its standard input: `null`, `inherit` or a path.
     pub stdin: Text,
-    /// `log`, `null`, `inherit` or a path.
+    /// Its standard output: `log`, `null`, `inherit` or a path.
     pub stdout: Text,
-    /// As `stdout`, or `stdout`.
+    /// Its standard error: `log`, `null`, `inherit`, a path, or `stdout`: where that goes.
     pub stderr: Text,
-    /// A FIFO that ends, or is gone, when the process has ended.
+    /// A path that can be read from, without blocking, once the process has ended and that is on record.
     pub sentinel: Text,
-    /// Where `log` output goes.
+    /// Where `log` output goes; null if neither stream does.
     #[serde(default)]
     pub log: Option<Text>,
-    /// What it used.
+    /// What it used, waited-for descendants included; null before the end, and if that is not known.
     pub usage: Option<Usage>,
-    /// What of that is known where its monitor was killed.
+    /// What of that is known where its monitor was killed, else null.
     #[serde(default)]
     pub partial_usage: Option<PartialUsage>,
-    /// The last signal of procctl that explains the end.
+    /// The last signal of procctl that explains the end; null if none does.
     pub ended_by: Option<EndedBy>,
-    /// Whether it left a core dump; `None` before the end.
+    /// Whether it left a core dump; null before the end, and if that is not known.
     pub core_dumped: Option<bool>,
-    /// The host's name.
+    /// The name of the host it was recorded on.
     pub host: String,
-    /// The boot.
+    /// The boot: the kernel's random boot id.
     pub boot_id: String,
-    /// Its monitor.
+    /// Its monitor; null before the start.
     pub monitor: Option<Monitor>,
-    /// `starttime` of proc_pid_stat(5).
+    /// When it started, in clock ticks after boot (`starttime` of proc_pid_stat(5)); null before the start.
     #[serde(default)]
     pub start_ticks: Option<u64>,
-    /// Inode of its pidfd.
+    /// Inode of its pidfd, never used twice in one boot; null before the start, and before Linux 6.9.
     #[serde(default)]
     pub pidfd_inode: Option<u64>,
     /// Its pid namespace (the inode of /proc/PID/ns/pid).
@@ -238,7 +261,7 @@ pub struct Record {
     /// Whether no other live process may take its name.
     #[serde(default)]
     pub unique: bool,
-    /// How the end became known.
+    /// How the end became known; null before.
     #[serde(default)]
     pub witness: Option<Witness>,
     /// Fields of a later version.

@@ -14,7 +14,7 @@ type Check = fn(&[u8]);
 
 #[test]
 fn what_fuzzing_has_found_holds() {
-    let targets: [(&str, Check); 7] = [
+    let targets: [(&str, Check); 8] = [
         ("record", parsers::record),
         ("proc_stat", parsers::proc_stat),
         ("time", parsers::time),
@@ -22,6 +22,7 @@ fn what_fuzzing_has_found_holds() {
         ("signal", parsers::signal),
         ("text", parsers::text),
         ("terminal", parsers::terminal),
+        ("template", parsers::template),
     ];
     for (target, check) in targets {
         let files = fs::read_dir(data("corpus").join(target)).unwrap();

@@ -4,6 +4,7 @@
 use procctl::os::proc::{Load, Stat};
 use procctl::os::signals;
 use procctl::output::screen::Screen;
+use procctl::output::template::Template;
 use procctl::output::{escape, shell};
 use procctl::process::environment::Changes;
 use procctl::process::family;
@@ -11,6 +12,7 @@ use procctl::process::id::{self, Id};
 use procctl::process::name;
 use procctl::process::names::Tag;
 use procctl::process::record::{EndedBy, Record};
+use procctl::process::schema;
 use procctl::process::text::Text;
 use procctl::process::time::{self, Moment};
 
@@ -123,6 +125,32 @@ pub(crate) fn text(bytes: &[u8]) {
     if let Ok(read) = serde_json::from_slice::<Text>(bytes) {
         again(&read);
     }
+}
+
+/// Templates of `--format`, with the bytes themselves as what the fields say.
+pub(crate) fn template(bytes: &[u8]) {
+    use std::os::unix::ffi::OsStrExt;
+    let Some(text) = text_of(bytes) else { return };
+    let template = match Template::parse(text) {
+        Ok(template) => template,
+        Err(why) => {
+            assert!(!why.chars().any(char::is_control), "{why:?}");
+            return;
+        }
+    };
+    let fields = schema::Fields::of_record();
+    for path in template.fields() {
+        let _ = fields.check(path);
+    }
+    let odd = Text(std::ffi::OsStr::from_bytes(bytes).to_owned());
+    let record = serde_json::json!({ "name": text, "cwd": odd, "command": [odd], "parent": { "id": text } });
+    let raw = template.fill(&record, false);
+    let safe = template.fill(&record, true);
+    // Without fields it is the same everywhere.
+    assert!(template.fields().next().is_some() || raw == safe);
+    let own = |text: &str| text.chars().filter(|c| c.is_control()).count();
+    let safe = String::from_utf8(safe).expect("text for a terminal");
+    assert!(own(&safe) <= own(text) + text.matches(['\\']).count(), "{safe:?}");
 }
 
 /// What is shown to people has nothing raw, whatever it is made of.

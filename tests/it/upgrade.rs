@@ -13,7 +13,7 @@ use crate::harness::{Call, PROCCTL, TestEnv, eventually, proc_state, skipped};
 use crate::support::{Held, Worker, boot_id, kernel_tells_exit_codes, kill_monitor};
 
 /// Every record that is kept as data: its kind, and it.
-fn kept() -> Vec<(String, Value)> {
+pub(crate) fn kept() -> Vec<(String, Value)> {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
     let versions = fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
     let is_version = |path: &PathBuf| path.file_name().unwrap().as_encoded_bytes().starts_with(b"records-");
@@ -31,7 +31,7 @@ fn kept() -> Vec<(String, Value)> {
 }
 
 /// Puts a record into the run directory, with what else an ended or unstarted process has. Its file.
-fn install(env: &TestEnv, record: &Value) -> PathBuf {
+pub(crate) fn install(env: &TestEnv, record: &Value) -> PathBuf {
     let id = record["id"].as_str().unwrap();
     let dir = env.run_dir().join("processes").join(&id[..2]).join(id);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).unwrap();

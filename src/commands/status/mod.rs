@@ -4,17 +4,21 @@ mod collect;
 mod family;
 mod pages;
 
+use super::format::Format;
 use super::{Outcome, Session, answer, report};
 use crate::cli::Status;
 use crate::output::table::{self, Column, Style};
 use crate::output::terminal;
 use crate::process::observe::Observed;
 use crate::process::rundir::RunDir;
+use crate::process::schema::Fields;
 
 use collect::Found;
 use family::Family;
 
 pub(super) fn run(session: &Session, args: &Status) -> Outcome {
+    let format =
+        args.format.as_deref().map(|template| Format::new(template, &Fields::of_record())).transpose()?;
     let run_dir = session.run_dir()?;
     let found = match &run_dir {
         Some(run_dir) => collect::collect(run_dir, args)?,
@@ -23,6 +27,9 @@ pub(super) fn run(session: &Session, args: &Status) -> Outcome {
     };
     if args.json {
         return print_json(&found, args);
+    }
+    if let Some(format) = format {
+        return print_format(&found, args, &format);
     }
     match run_dir {
         Some(run_dir) if !found.is_empty() => {
@@ -52,19 +59,42 @@ fn draw(run_dir: &RunDir, args: &Status, found: &Found, style: Style) -> table::
     table::draw(&found.rows(), columns, style)
 }
 
+/// What a script is told of, in this order.
+fn records<'a>(found: &'a Found, family: &'a Option<Family<'_>>) -> Vec<&'a Observed> {
+    family.as_ref().map_or_else(
+        || found.processes.iter().map(|one| &one.seen).collect(),
+        |family| family.wanted().collect(),
+    )
+}
+
 /// Broken records are named on standard error: the array has only what is a record.
 fn print_json(found: &Found, args: &Status) -> Outcome {
-    let records: Vec<&Observed> = if args.tree {
-        Family::of(None, found).wanted().collect()
-    } else {
-        found.processes.iter().map(|one| &one.seen).collect()
-    };
-    let records: anyhow::Result<Vec<_>> = records.iter().map(|seen| answer::to_value(&seen.record)).collect();
-    answer::json(&records?.into())?;
+    let family = args.tree.then(|| Family::of(None, found));
+    let values = records(found, &family)
+        .iter()
+        .map(|seen| answer::to_value(&seen.record))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    answer::json(&values.into())?;
+    say_broken(found);
+    Ok(0)
+}
+
+/// A line for each.
+fn print_format(found: &Found, args: &Status, format: &Format) -> Outcome {
+    let family = args.tree.then(|| Family::of(None, found));
+    let mut lines = Vec::new();
+    for seen in records(found, &family) {
+        lines.extend(format.line(&answer::to_value(&seen.record)?));
+    }
+    answer::raw(&lines)?;
+    say_broken(found);
+    Ok(0)
+}
+
+fn say_broken(found: &Found) {
     for (_, why) in &found.broken {
         report::lines(why, None);
     }
-    Ok(0)
 }
 
 /// Nobody is to miss a column in silence that was asked for.

@@ -1,0 +1,9 @@
+//! `procctl schema`: the JSON Schema of a record.
+
+use super::{Outcome, answer};
+use crate::process::schema;
+
+pub(super) fn run() -> Outcome {
+    answer::raw(schema::RECORD.as_bytes())?;
+    Ok(0)
+}
