@@ -256,18 +256,18 @@ fn a_log_larger_than_memory_is_followed_and_searched() {
     assert_eq!(env.join(&id), 0);
     // Zeros that take no place, and no line end among them.
     let mut log = fs::OpenOptions::new().append(true).open(log_of(&env, &id)).unwrap();
-    log.set_len(200 << 20).unwrap();
+    log.set_len(64 << 20).unwrap();
     log.write_all(b"\nlast\n").unwrap();
     let other = env.start(&["-n", "other"], &["echo", "said"]);
     assert_eq!(env.join(&other), 0);
     let script = format!(
-        "ulimit -v 60000; set -e -o pipefail
+        "ulimit -v 20000; set -e -o pipefail
          procctl logs -f {id} | wc -c; procctl logs -n 1 {id}; procctl logs {id} {other} | tail -n 2"
     );
     let said = env.bash(&script).output().success();
     assert_eq!(
         said.lines().map(str::trim).collect::<Vec<_>>()[..2],
-        [&(200 * 1024 * 1024 + 6).to_string(), "last"]
+        [&(64 * 1024 * 1024 + 6).to_string(), "last"]
     );
     assert!(said.contains("Process-1 | last\nother     | said"), "{said}");
 }
