@@ -46,6 +46,13 @@ docs:
     PROCCTL_UPDATE=1 cargo test -q generated
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 
+# The picture in the README anew: what `status` of the release binary prints
+picture:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    binary=$({{ just_executable() }} --justfile '{{ justfile() }}' build | tail -n 1)
+    tools/picture "$binary"
+
 # Random operations and random kills for so many minutes, against a model of what must be true, on the release binary
 stress MINUTES='10':
     PROCCTL_SOAK_MINUTES={{ MINUTES }} cargo test --release --locked --test it -- --ignored --nocapture a_long_soak

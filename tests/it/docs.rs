@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::harness::{Output, TestEnv, eventually, installed, python, skipped};
+use crate::harness::{Output, PROCCTL, TestEnv, eventually, installed, python, skipped};
 
 /// The examples, in order of name. Each has a test below.
 const EXAMPLES: [&str; 4] = ["family.sh", "fan-out.sh", "tour.sh", "web-server.sh"];
@@ -402,6 +402,24 @@ fn is_time(word: &str) -> bool {
 fn bare(word: &str) -> Option<&str> {
     let word = word.trim_matches(|c: char| c.is_ascii_punctuation());
     (!word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric())).then_some(word)
+}
+
+/// The picture in the README is drawn from what the program prints; it is not compared, for ids and pids differ.
+#[test]
+fn the_picture_can_be_drawn_anew() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert!(fs::read_to_string(root.join("README.md")).unwrap().contains("(docs/status.svg)"));
+    let env = TestEnv::new();
+    let drawn = env.path("status.svg");
+    let draw = env.program(python()).arg(root.join("tools/picture")).arg(PROCCTL).arg(&drawn);
+    assert_eq!(draw.output().success(), "");
+    for picture in [drawn, root.join("docs/status.svg")] {
+        let parse = "import sys, xml.etree.ElementTree as tree; print(''.join(tree.parse(sys.argv[1]).getroot().itertext()))";
+        let text = env.python(parse).arg(&picture).output().success();
+        for word in ["procctl status", "crawler", "stopped[SIGTERM]", "stopped[3]", "initial"] {
+            assert!(text.contains(word), "{word} is not in {}: {text}", picture.display());
+        }
+    }
 }
 
 /// docs/guarantees.md names the tests that would fail: they must be there.
