@@ -14,7 +14,7 @@ use crate::os::fd;
 
 use super::error::{Error, Result};
 use super::id::Id;
-use super::observe::{self, Life, Observed};
+use super::observe::{self, Life, Observed, Pin};
 use super::record::Record;
 use super::rundir::RunDir;
 use super::time::Deadline;
@@ -36,6 +36,8 @@ pub enum End {
     Recorded(Box<Record>),
     /// It was closed before that could be read.
     Closed,
+    /// That is not recorded yet, and it was not to be waited for.
+    Unrecorded,
     /// It could not be waited for.
     Unknown(Error),
 }
@@ -43,8 +45,15 @@ pub enum End {
 #[derive(Debug)]
 enum Stage {
     Unstarted,
-    Running(Box<Waiting>),
+    Running(Box<Running>),
     Over(End),
+}
+
+#[derive(Debug)]
+struct Running {
+    waiting: Waiting,
+    /// The process itself, where its end alone is waited for: its monitor may be stopped, or unable to record the end.
+    process: Option<OwnedFd>,
 }
 
 #[derive(Debug)]
@@ -63,22 +72,24 @@ pub struct Follower<'a> {
     run_dir: &'a RunDir,
     changes: OwnedFd,
     followed: Vec<Followed>,
+    wants_records: bool,
 }
 
 impl<'a> Follower<'a> {
-    /// Begins to follow: whatever happens from now on will be told.
-    pub fn new(run_dir: &'a RunDir, all: &[Observed]) -> Result<Self> {
+    /// Begins to follow: whatever happens from now on will be told. Whether ends have to be on record, with exit codes, to
+    /// be told: that can take longer than the end, where the monitor was killed.
+    pub fn new(run_dir: &'a RunDir, all: &[Observed], wants_records: bool) -> Result<Self> {
         fd::raise_limit();
         let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
             .map_err(|e| Error::system("cannot watch logs (inotify)", e))?;
-        let mut followed = Vec::with_capacity(all.len());
+        let mut follower = Self { run_dir, changes, followed: Vec::with_capacity(all.len()), wants_records };
         for seen in all {
             let id = seen.record.id.clone();
-            let watch = watch(&changes, seen)?;
+            let watch = watch(&follower.changes, seen)?;
             // Only now: a start or an end that came before the watch is seen here.
-            followed.push(Followed { stage: stage(run_dir, &id), id, watch, told: false });
+            follower.followed.push(Followed { stage: follower.stage(&id), id, watch, told: false });
         }
-        Ok(Self { run_dir, changes, followed })
+        Ok(follower)
     }
 
     /// What happened. If nothing did it sleeps, or with `at_once` returns. `None`: nobody reads standard output any more.
@@ -91,11 +102,10 @@ impl<'a> Follower<'a> {
             }
             let mut news = Vec::new();
             for at in self.changed()? {
-                let one = &mut self.followed[at];
-                if matches!(one.stage, Stage::Unstarted) {
-                    one.stage = stage(self.run_dir, &one.id);
+                if matches!(self.followed[at].stage, Stage::Unstarted) {
+                    self.look_again(at);
                 }
-                if matches!(one.stage, Stage::Running(_)) {
+                if matches!(self.followed[at].stage, Stage::Running(_)) {
                     news.push(News::Wrote(at));
                 }
             }
@@ -137,11 +147,12 @@ impl<'a> Follower<'a> {
         ];
         let mut whose = Vec::with_capacity(self.followed.len());
         for (at, one) in self.followed.iter().enumerate() {
-            if let Stage::Running(waiting) = &one.stage
-                && let Some(fd) = waiting.poll_fd()
-            {
-                fds.push(fd);
-                whose.push(at);
+            if let Stage::Running(running) = &one.stage {
+                let process = running.process.as_ref().map(|process| PollFd::new(process, PollFlags::IN));
+                for fd in running.waiting.poll_fd().into_iter().chain(process) {
+                    fds.push(fd);
+                    whose.push(at);
+                }
             }
         }
         let at_most = at_once.then_some(Timespec { tv_sec: 0, tv_nsec: 0 });
@@ -165,15 +176,47 @@ impl<'a> Follower<'a> {
     /// Looks again at a process that something happened to: its monitor may have recorded the end, or have been killed.
     fn advance(&mut self, at: usize) {
         let one = &mut self.followed[at];
-        let Stage::Running(waiting) = &mut one.stage else { return };
+        let Stage::Running(running) = &mut one.stage else { return };
+        let waiting = &mut running.waiting;
         let looked =
             wait::wait(self.run_dir, std::slice::from_mut(waiting), false, Deadline::after(Duration::ZERO));
         let end = match looked {
-            Ok(false) => return,
+            Ok(false) if self.wants_records => return,
+            // It may have ended, and its record may be long in coming.
+            Ok(false) => return self.look_again(at),
             Ok(true) => End::Recorded(Box::new(waiting.record.clone())),
             Err(e) => failed(self.run_dir, &one.id, e),
         };
         one.stage = Stage::Over(end);
+    }
+
+    fn look_again(&mut self, at: usize) {
+        self.followed[at].stage = self.stage(&self.followed[at].id);
+    }
+
+    /// How far a process has got.
+    fn stage(&self, id: &Id) -> Stage {
+        let looked = observe::by_id(self.run_dir, id).and_then(|seen| {
+            let Some(seen) = seen else { return Ok(Stage::Over(End::Closed)) };
+            Ok(match seen.life {
+                Life::Initial => Stage::Unstarted,
+                Life::Ended => Stage::Over(End::Recorded(Box::new(seen.record))),
+                Life::Ending(_) if !self.wants_records => Stage::Over(End::Unrecorded),
+                life => {
+                    let process = match life {
+                        Life::Alive { pin: Pin::Held(process), .. } if !self.wants_records => Some(process),
+                        _ => None,
+                    };
+                    let waiting = Waiting::new(self.run_dir, seen.entry)?;
+                    if waiting.is_over() {
+                        Stage::Over(End::Recorded(Box::new(waiting.record)))
+                    } else {
+                        Stage::Running(Box::new(Running { waiting, process }))
+                    }
+                }
+            })
+        });
+        looked.unwrap_or_else(|e| Stage::Over(failed(self.run_dir, id, e)))
     }
 
     /// Which of the processes there were changes in the directory of.
@@ -207,26 +250,6 @@ fn watch(changes: &OwnedFd, seen: &Observed) -> Result<i32> {
     let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
     inotify::add_watch(changes, path, flags | WatchFlags::ONLYDIR)
         .map_err(|e| Error::system(format!("cannot watch {}", seen.entry.dir.path().display()), e))
-}
-
-/// How far a process has got.
-fn stage(run_dir: &RunDir, id: &Id) -> Stage {
-    let looked = observe::by_id(run_dir, id).and_then(|seen| {
-        let Some(seen) = seen else { return Ok(Stage::Over(End::Closed)) };
-        Ok(match seen.life {
-            Life::Initial => Stage::Unstarted,
-            Life::Ended => Stage::Over(End::Recorded(Box::new(seen.record))),
-            Life::Alive { .. } | Life::Ending(_) | Life::Elsewhere => {
-                let waiting = Waiting::new(run_dir, seen.entry)?;
-                if waiting.is_over() {
-                    Stage::Over(End::Recorded(Box::new(waiting.record)))
-                } else {
-                    Stage::Running(Box::new(waiting))
-                }
-            }
-        })
-    });
-    looked.unwrap_or_else(|e| Stage::Over(failed(run_dir, id, e)))
 }
 
 fn failed(run_dir: &RunDir, id: &Id, e: Error) -> End {

@@ -29,7 +29,7 @@ struct Speaker {
 pub(super) fn run(session: &Session, args: &Logs) -> Outcome {
     let run_dir = session.existing_run_dir()?;
     let all = whom(&run_dir, args)?;
-    let mut follower = if args.follow { Some(follow(session, &run_dir, &all)?) } else { None };
+    let mut follower = if args.follow { Some(follow(session, args, &run_dir, &all)?) } else { None };
     // Before reading: what was written before the end is read after that was seen.
     let ended = follower.as_mut().map(Follower::ended);
     let mut speakers = open(session, args, &all)?;
@@ -70,7 +70,7 @@ fn elsewhere(seen: &Observed) -> Error {
 }
 
 /// Begins to follow, before anything is read: nothing gets lost in between.
-fn follow<'a>(session: &Session, run_dir: &'a RunDir, all: &[Observed]) -> Result<Follower<'a>> {
+fn follow<'a>(session: &Session, args: &Logs, run_dir: &'a RunDir, all: &[Observed]) -> Result<Follower<'a>> {
     for seen in all {
         let record = &seen.record;
         match seen.life {
@@ -85,11 +85,11 @@ fn follow<'a>(session: &Session, run_dir: &'a RunDir, all: &[Observed]) -> Resul
                 let what = format!("{} ({}) has not been started: waiting for that", record.id, record.name);
                 report::lines(&what, None);
             }
-            Life::Ending(Unrecorded::NotWritten) => report::unrecorded(seen),
+            Life::Ending(Unrecorded::NotWritten) if args.exit_code => report::unrecorded(seen),
             _ => {}
         }
     }
-    Follower::new(run_dir, all)
+    Follower::new(run_dir, all, args.exit_code)
 }
 
 fn open(session: &Session, args: &Logs, all: &[Observed]) -> Result<Vec<Speaker>> {
@@ -107,17 +107,12 @@ fn open(session: &Session, args: &Logs, all: &[Observed]) -> Result<Vec<Speaker>
         let mut source = Source::new(seen);
         if let Some(written_at) = source.open()? {
             if args.follow && source.is_standard_output() {
-                let what =
-                    format!("{} ({}) would be told again what it says", seen.record.id, seen.record.name);
-                return Err(Error::hinted(
-                    what,
-                    "standard output is the log that is to be followed: send it elsewhere",
-                ));
+                let what = format!("cannot follow {} into its own log", source.who());
+                return Err(Error::hinted(what, "standard output is that log: send it elsewhere"));
             }
             let share = window.share(seen.record.started_at, written_at);
             if let (Share::Part(edge), false) = (share, session.is_quiet()) {
-                let (id, name) = (&seen.record.id, &seen.record.name);
-                let what = format!("the log of {id} ({name}) begins before {edge} and goes on after it");
+                let what = format!("the log of {} begins before {edge} and goes on after it", source.who());
                 report::lines(&format!("{what}; its lines bear no times, so all of it is printed"), None);
             }
             source.begin(match (share, args.lines) {
@@ -210,7 +205,7 @@ fn exit_status(args: &Logs, follower: Follower<'_>, speakers: &[Speaker]) -> u8 
                 );
                 failed = status::FAILED;
             }
-            End::Closed => {}
+            End::Closed | End::Unrecorded => {}
             End::Unknown(e) => failed = report::error(&e.into()),
         }
     }

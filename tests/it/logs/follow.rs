@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::harness::{TestEnv, eventually, proc_status};
-use crate::support::{Worker, kill_monitor};
+use crate::support::{Held, LateReaper, Worker, kill_monitor};
 
 use super::log_of;
 
@@ -220,6 +220,33 @@ fn the_end_is_told_though_the_monitor_was_killed() {
     follow.wait_until_blocked();
     gate.open();
     assert_eq!(follow.wait().success(), "ready\nafter");
+}
+
+#[test]
+fn it_ends_though_the_end_is_not_recorded() {
+    let env = TestEnv::new();
+    // Whoever inherited the process has not reaped it.
+    let (id, reaper) = LateReaper::start(&env);
+    kill_monitor(&env, &id);
+    let mut follow = env.procctl(["logs", "-f", &id]).spawn();
+    follow.wait_until_blocked();
+    Held::open(env.pid(&id)).signal(rustix::process::Signal::KILL);
+    follow.wait().success();
+    reaper.reap();
+    // Its monitor is stopped.
+    let worker = Worker::start(&env, &[]);
+    let monitor = Held::open(env.monitor_pid(&worker.id));
+    let mut follow = env.procctl(["logs", "-f", &worker.id]).spawn();
+    follow.wait_until_blocked();
+    monitor.signal(rustix::process::Signal::STOP);
+    worker.exit(6);
+    follow.wait().success();
+    env.procctl(["logs", "-f", &worker.id]).output().success();
+    // Who wants the exit code has to wait for it.
+    let mut follow = env.procctl(["logs", "-f", "--exit-code", &worker.id]).spawn();
+    follow.wait_until_blocked();
+    monitor.signal(rustix::process::Signal::CONT);
+    follow.wait().exits(6);
 }
 
 #[test]
