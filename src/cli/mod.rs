@@ -102,7 +102,7 @@ pub enum Command {
     IsAlive(One),
     /// Show processes: a table, a page of each that is named, or the family as a tree
     Status(Status),
-    /// Print what a process wrote to its log
+    /// Print what processes wrote to their logs
     Logs(Logs),
     /// Print one field of the record, or all of it, for scripts
     Get(Get),

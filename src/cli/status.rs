@@ -15,8 +15,10 @@ pub struct Status {
     /// Print the records as a JSON array
     #[arg(long)]
     pub json: bool,
-    /// Print a line like this for each: '{name}\t{pid}\t{parent.pid}'. In braces, fields of the record (procctl schema);
-    /// \t, \n and \\ are a tab, a line end and a backslash; {{ and }} are braces
+    /// Print a line like this for each: '{name}\t{pid}\t{parent.pid}'
+    ///
+    /// In braces stand fields of the record; `procctl schema` describes them. A null is nothing, an array or an object JSON.
+    /// \t, \n and \\ are a tab, a line end and a backslash, {{ and }} are braces.
     #[arg(long, value_name = "TEMPLATE", conflicts_with_all = ["json", "columns"])]
     pub format: Option<String>,
     /// Those that are alive; with --ended or --failed, those as well
