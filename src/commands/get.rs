@@ -49,7 +49,7 @@ fn print(record: &Value, fields: fn() -> Fields, args: &Get) -> Outcome {
         return Ok(0);
     }
     let value = match args.field.as_deref() {
-        None => record,
+        None => return answer::json(record).map(|()| 0),
         Some(path) => match walk(record, path) {
             // Of nothing there is every field that there can be.
             Some(Value::Null) => {

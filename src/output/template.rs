@@ -5,6 +5,7 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::process::schema;
@@ -105,7 +106,7 @@ pub fn plain(value: &Value) -> Option<Vec<u8>> {
         Value::String(text) => Some(text.as_bytes().to_vec()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string().into_bytes()),
         Value::Object(_) => {
-            let text = serde_json::from_value::<Text>(value.clone()).ok()?;
+            let text = Text::deserialize(value).ok()?;
             Some(text.as_os_str().as_bytes().to_vec())
         }
         Value::Array(_) => None,
