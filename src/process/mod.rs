@@ -20,6 +20,7 @@ pub mod identity;
 pub mod launch;
 pub mod ledger;
 pub mod live;
+pub mod log;
 pub mod monitor;
 pub mod name;
 pub mod names;

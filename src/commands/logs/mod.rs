@@ -1,6 +1,5 @@
 //! `procctl logs`: what processes wrote.
 
-mod source;
 mod voice;
 mod window;
 
@@ -9,17 +8,17 @@ use crate::cli::Logs;
 use crate::output::{prefix, terminal};
 use crate::process::error::{Error, Result, status};
 use crate::process::follow::{End, Follower, News};
+use crate::process::log::{Begin, Log};
 use crate::process::observe::{Life, Observed, Unrecorded};
 use crate::process::reference::Resolver;
 use crate::process::rundir::RunDir;
 
-use source::{Begin, Source};
 use voice::Voice;
 use window::{Share, Window};
 
 /// The log of a process, and how it is printed.
 struct Speaker {
-    source: Source,
+    log: Log,
     voice: Voice,
     /// There may be something that was not read yet.
     has_more: bool,
@@ -104,25 +103,25 @@ fn open(session: &Session, args: &Logs, all: &[Observed]) -> Result<Vec<Speaker>
     let mut prefixes = prefixes.into_iter();
     let mut speakers = Vec::with_capacity(all.len());
     for seen in all {
-        let mut source = Source::new(seen);
-        if let Some(written_at) = source.open()? {
-            if args.follow && source.is_standard_output() {
-                let what = format!("cannot follow {} into its own log", source.who());
+        let mut log = Log::new(seen);
+        if let Some(written_at) = log.open()? {
+            if args.follow && log.is_standard_output() {
+                let what = format!("cannot follow {} into its own log", log.who());
                 return Err(Error::hinted(what, "standard output is that log: send it elsewhere"));
             }
             let share = window.share(seen.record.started_at, written_at);
             if let (Share::Part(edge), false) = (share, session.is_quiet()) {
-                let what = format!("the log of {} begins before {edge} and goes on after it", source.who());
+                let what = format!("the log of {} begins before {edge} and goes on after it", log.who());
                 report::lines(&format!("{what}; its lines bear no times, so all of it is printed"), None);
             }
-            source.begin(match (share, args.lines) {
+            log.begin(match (share, args.lines) {
                 (Share::Nothing, _) => Begin::AtEnd,
                 (_, Some(lines)) => Begin::LastLines(lines),
                 (_, None) => Begin::AtStart,
             })?;
         }
         let voice = Voice::new(prefixes.next(), for_terminal.then_some(session.colour()));
-        speakers.push(Speaker { source, voice, has_more: false, ended: false });
+        speakers.push(Speaker { log, voice, has_more: false, ended: false });
     }
     Ok(speakers)
 }
@@ -141,9 +140,9 @@ impl Speaker {
 
     /// Prints at most so many bytes of what there is at this moment: somebody may go on writing faster than we read.
     fn say(&mut self, most: u64) -> anyhow::Result<bool> {
-        let length = self.source.length()?;
-        let end = length.min(self.source.position().saturating_add(most));
-        while let Some(piece) = self.source.read(end)? {
+        let length = self.log.length()?;
+        let end = length.min(self.log.position().saturating_add(most));
+        while let Some(piece) = self.log.read(end)? {
             if !answer::stream(&self.voice.say(piece))? {
                 return Ok(false);
             }
@@ -172,11 +171,11 @@ fn go_on(session: &Session, args: &Logs, mut follower: Follower<'_>, speakers: &
             if speaker.ended || !(ends || speaker.has_more) {
                 continue;
             }
-            speaker.source.open()?;
-            if speaker.source.was_truncated()? {
+            speaker.log.open()?;
+            if speaker.log.was_truncated()? {
                 answer::raw(&speaker.voice.finish())?;
                 if !session.is_quiet() {
-                    report::lines(&format!("the log of {} was truncated", speaker.source.who()), None);
+                    report::lines(&format!("the log of {} was truncated", speaker.log.who()), None);
                 }
             }
             // What was written before the end is read after that was seen; a descendant may go on writing for ever.
@@ -199,10 +198,7 @@ fn exit_status(args: &Logs, follower: Follower<'_>, speakers: &[Speaker]) -> u8 
         match end {
             End::Recorded(record) => records.push(*record),
             End::Closed if args.exit_code => {
-                report::lines(
-                    &format!("{} was closed: its exit code is not known", speaker.source.who()),
-                    None,
-                );
+                report::lines(&format!("{} was closed: its exit code is not known", speaker.log.who()), None);
                 failed = status::FAILED;
             }
             End::Closed | End::Unrecorded => {}

@@ -1,4 +1,4 @@
-//! The log of one process, read from wherever printing has got to.
+//! The log of one process, read piece by piece from wherever reading has got to.
 
 use std::fs::File;
 use std::io;
@@ -6,23 +6,28 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use crate::os::fs::{Dir, FileError, optional, same_file};
-use crate::process::entry::LOG;
-use crate::process::error::{Error, Result};
-use crate::process::observe::Observed;
-use crate::process::time::Moment;
+
+use super::entry::LOG;
+use super::error::{Error, Result};
+use super::observe::Observed;
+use super::time::Moment;
 
 const BLOCK: usize = 64 * 1024;
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Begin {
+pub enum Begin {
+    /// With the first line.
     AtStart,
+    /// Behind the last.
     AtEnd,
+    /// With that many lines before the end.
     LastLines(usize),
 }
 
 /// The log of a process.
-pub(super) struct Source {
+#[derive(Debug)]
+pub struct Log {
     who: String,
     dir: Dir,
     /// `None`: not started, so nothing was written.
@@ -31,24 +36,25 @@ pub(super) struct Source {
     block: Vec<u8>,
 }
 
-impl Source {
-    pub(super) fn new(seen: &Observed) -> Self {
+impl Log {
+    /// Of that process. It is not opened yet.
+    pub fn new(seen: &Observed) -> Self {
         let who = format!("{} ({})", seen.record.id, seen.record.name);
         Self { who, dir: seen.entry.dir.clone(), file: None, position: 0, block: Vec::new() }
     }
 
     /// The process, by id and name.
-    pub(super) fn who(&self) -> &str {
+    pub fn who(&self) -> &str {
         &self.who
     }
 
     /// How far it was read.
-    pub(super) fn position(&self) -> u64 {
+    pub fn position(&self) -> u64 {
         self.position
     }
 
     /// Opens it, if that was not done. When it was written to last; `None` if there is none yet.
-    pub(super) fn open(&mut self) -> Result<Option<Moment>> {
+    pub fn open(&mut self) -> Result<Option<Moment>> {
         if self.file.is_none() {
             // The directory's own file, not whatever has that path now.
             self.file = optional(self.dir.open_file(LOG))?.map(File::from);
@@ -71,18 +77,18 @@ impl Source {
     }
 
     /// How long it is now.
-    pub(super) fn length(&self) -> Result<u64> {
+    pub fn length(&self) -> Result<u64> {
         Ok(self.stat()?.map_or(0, |stat| u64::try_from(stat.st_size).unwrap_or(0)))
     }
 
     /// Whether what is printed would become a part of it.
-    pub(super) fn is_standard_output(&self) -> bool {
+    pub fn is_standard_output(&self) -> bool {
         let stdout = rustix::fs::fstat(io::stdout());
         matches!((self.stat(), stdout), (Ok(Some(log)), Ok(stdout)) if same_file(&log, &stdout))
     }
 
     /// Whether it is shorter than what was read of it. If so it begins anew.
-    pub(super) fn was_truncated(&mut self) -> Result<bool> {
+    pub fn was_truncated(&mut self) -> Result<bool> {
         let truncated = self.length()? < self.position;
         if truncated {
             self.position = 0;
@@ -90,7 +96,8 @@ impl Source {
         Ok(truncated)
     }
 
-    pub(super) fn begin(&mut self, begin: Begin) -> Result<()> {
+    /// Goes to where reading is to begin.
+    pub fn begin(&mut self, begin: Begin) -> Result<()> {
         let length = self.length()?;
         self.position = match begin {
             Begin::AtStart => 0,
@@ -101,7 +108,7 @@ impl Source {
     }
 
     /// The next piece, up to there.
-    pub(super) fn read(&mut self, end: u64) -> Result<Option<&[u8]>> {
+    pub fn read(&mut self, end: u64) -> Result<Option<&[u8]>> {
         let wanted = usize::try_from(end.saturating_sub(self.position)).unwrap_or(BLOCK).min(BLOCK);
         let length = self.read_at(self.position, wanted)?;
         self.position += length as u64;
