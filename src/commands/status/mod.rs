@@ -60,8 +60,8 @@ fn draw(run_dir: &RunDir, args: &Status, found: &Found, style: Style) -> table::
 }
 
 /// What a script is told of, in this order.
-fn records<'a>(found: &'a Found, family: &'a Option<Family<'_>>) -> Vec<&'a Observed> {
-    family.as_ref().map_or_else(
+fn records<'a>(found: &'a Found, family: Option<&'a Family<'_>>) -> Vec<&'a Observed> {
+    family.map_or_else(
         || found.processes.iter().map(|one| &one.seen).collect(),
         |family| family.wanted().collect(),
     )
@@ -70,7 +70,7 @@ fn records<'a>(found: &'a Found, family: &'a Option<Family<'_>>) -> Vec<&'a Obse
 /// Broken records are named on standard error: the array has only what is a record.
 fn print_json(found: &Found, args: &Status) -> Outcome {
     let family = args.tree.then(|| Family::of(None, found));
-    let values = records(found, &family)
+    let values = records(found, family.as_ref())
         .iter()
         .map(|seen| answer::to_value(&seen.record))
         .collect::<anyhow::Result<Vec<_>>>()?;
@@ -83,7 +83,7 @@ fn print_json(found: &Found, args: &Status) -> Outcome {
 fn print_format(found: &Found, args: &Status, format: &Format) -> Outcome {
     let family = args.tree.then(|| Family::of(None, found));
     let mut lines = Vec::new();
-    for seen in records(found, &family) {
+    for seen in records(found, family.as_ref()) {
         lines.extend(format.line(&answer::to_value(&seen.record)?));
     }
     answer::raw(&lines)?;
