@@ -2,6 +2,7 @@
 
 mod answer;
 mod close;
+mod complete;
 mod create;
 mod exit;
 mod format;
@@ -38,6 +39,9 @@ pub fn run(arguments: &[OsString]) -> u8 {
     // Our own files must not land where the standard streams should be.
     if fd::open_standard_streams().is_err() {
         return code::FAILED;
+    }
+    if arguments.get(1).is_some_and(|word| word == complete::WORD) {
+        return complete::run(&arguments[2..]);
     }
     let cli = match read(arguments) {
         Ok(cli) => cli,

@@ -1,27 +1,9 @@
-//! Completions, man pages and the help text in the README are made from the grammar and checked in.
+//! Man pages and the help text in the README are made from the grammar and checked in.
 //! `PROCCTL_UPDATE=1 cargo test generated` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use clap_complete::Shell;
-
-#[test]
-fn completions() {
-    let mut files = BTreeMap::new();
-    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
-        let mut text = Vec::new();
-        clap_complete::generate(shell, &mut grammar(), "procctl", &mut text);
-        let name = match shell {
-            Shell::Zsh => "_procctl",
-            Shell::Fish => "procctl.fish",
-            _ => "procctl.bash",
-        };
-        files.insert(name.to_owned(), String::from_utf8(text).unwrap());
-    }
-    directory_holds("completions", &files);
-}
 
 #[test]
 fn man_pages() {

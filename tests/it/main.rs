@@ -5,6 +5,7 @@ mod adoption;
 mod authkey;
 mod bad_input;
 mod close;
+mod completion;
 mod corpus;
 mod crash;
 mod create;
