@@ -32,8 +32,9 @@ install PREFIX=prefix:
     install -D -m 644 completions/procctl.bash '{{ PREFIX }}/share/bash-completion/completions/procctl'
     install -D -m 644 completions/_procctl '{{ PREFIX }}/share/zsh/site-functions/_procctl'
     install -D -m 644 completions/procctl.fish '{{ PREFIX }}/share/fish/vendor_completions.d/procctl.fish'
-    install -d '{{ PREFIX }}/share/man/man1'
+    install -d '{{ PREFIX }}/share/man/man1' '{{ PREFIX }}/share/man/man5'
     install -m 644 man/*.1 '{{ PREFIX }}/share/man/man1'
+    install -m 644 man/*.5 '{{ PREFIX }}/share/man/man5'
 
 # Tests, lints and format of the work tree
 check:
@@ -41,7 +42,7 @@ check:
     cargo clippy --all-targets -- -D warnings
     cargo test
 
-# Completions, man pages and the README's help text anew, and the API documentation
+# Man pages and the README's help text anew, and the API documentation
 docs:
     PROCCTL_UPDATE=1 cargo test -q generated
     RUSTDOCFLAGS='-D warnings' cargo doc --no-deps

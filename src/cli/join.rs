@@ -7,13 +7,8 @@ use clap::Args;
 use super::values::reference;
 use crate::process::time;
 
-const JOIN_STATUS: &str = "\
-Exit status: that of the process, 128+N if signal N ended it; with several, of the first one (in the order given, or \
-started) that did not end with 0. 124: the time ran out. 125: procctl failed, or the exit code is lost.";
-
 #[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
 #[derive(Clone, Debug, Args)]
-#[command(after_help = JOIN_STATUS)]
 pub struct Join {
     /// Processes to wait for [default: the caller's own children]
     #[arg(value_name = "REF", value_parser = reference())]

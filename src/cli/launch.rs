@@ -100,7 +100,7 @@ pub struct Create {
     #[arg(hide = true)]
     pub stray: Vec<OsString>,
     /// The command and its arguments, taken literally
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", help_heading = None::<&str>)]
     pub command: Vec<OsString>,
 }
 
@@ -114,10 +114,10 @@ pub struct Start {
     /// How.
     pub launch: Launch,
     /// Processes that `create` recorded
-    #[arg(value_name = "REF")]
+    #[arg(value_name = "REF", help_heading = None::<&str>)]
     pub references: Vec<OsString>,
     /// The command and its arguments, taken literally
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", help_heading = None::<&str>)]
     pub command: Vec<OsString>,
 }
 
@@ -132,6 +132,6 @@ pub struct Run {
     #[arg(hide = true)]
     pub stray: Vec<OsString>,
     /// The command and its arguments, taken literally
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", help_heading = None::<&str>)]
     pub command: Vec<OsString>,
 }

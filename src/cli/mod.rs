@@ -9,6 +9,7 @@ mod one;
 mod set;
 mod signal;
 mod status;
+pub mod texts;
 mod values;
 
 use std::path::PathBuf;
@@ -25,16 +26,14 @@ pub use set::Set;
 pub use signal::{Interrupt, Kill, Targets, Terminate};
 pub use status::Status;
 
-/// Start named child processes, and join, signal or inspect them from any later command.
+/// Start named processes; join, signal and inspect them from any later command.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "procctl",
     version,
-    about,
     disable_help_subcommand = false,
     arg_required_else_help = true,
-    infer_subcommands = false,
-    after_help = EXIT_STATUS
+    infer_subcommands = false
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -44,14 +43,6 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
-
-const EXIT_STATUS: &str = "\
-Exit status: that of the process (run, join), 128+N if signal N ended it (run, join), 124 the time ran out (join), \
-125 procctl failed or refused, 126/127 the command could not be executed / was not found (start, run), \
-1 not alive (is-alive).
-
-A REF is an id, the beginning of one (4 characters), a name, a pid, @self or @parent.
-A time T is in seconds (5, 0.5), or has a unit: 500ms, 2m, 1h, 1d. Zero or less does not block.";
 
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
@@ -86,7 +77,7 @@ pub enum When {
 pub enum Command {
     /// Record a process without starting it; print its id
     Create(Create),
-    /// Start a process in the background, or some that `create` recorded; print the ids
+    /// Start processes in the background; print their ids
     Start(Start),
     /// Start a process in the foreground, join it, exit as it exits
     Run(Run),
@@ -108,7 +99,7 @@ pub enum Command {
     Get(Get),
     /// Print the JSON Schema of a record
     Schema,
-    /// Change the name; or, before the start, the daemon flag or the authkey
+    /// Change the name; before the start also daemon flag and authkey
     Set(Set),
     /// Forget processes that have ended, with their logs
     Close(Close),
@@ -119,6 +110,31 @@ pub fn command() -> clap::Command {
     let mut whole = Cli::command();
     whole.build();
     whole
+}
+
+/// The grammar with everything that there is to say, for help and man pages. Built.
+pub fn explained() -> clap::Command {
+    const MORE: &str = "\
+Options of every command: --run-dir DIR, --color WHEN, -q. Examples: --help";
+    const MORE_OF_ALL: &str = "\
+A REF is an id, the beginning of one (4 characters), a name, a pid, @self or
+@parent. Options of every command, exit statuses, examples: procctl --help";
+    const LAST: usize = 900;
+    let mut grammar = Cli::command()
+        .after_help(MORE_OF_ALL)
+        .after_long_help(texts::of("procctl").map(texts::for_help).unwrap_or_default())
+        // They would fill the screen that the command's own need, and stand between those.
+        .mut_args(|option| option.hide_short_help(true).display_order(LAST));
+    let names: Vec<String> = grammar.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    for name in names {
+        grammar = grammar.mut_subcommand(&name, |command| {
+            let text = texts::of(&name).map(texts::for_help).unwrap_or_default();
+            command.after_help(MORE).after_long_help(text)
+        });
+    }
+    grammar.build();
+    let hidden = |option: clap::Arg| option.hide_short_help(true);
+    grammar.mut_arg("help", hidden).mut_arg("version", hidden).mut_subcommand("help", |help| help.hide(true))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod create;
 mod exit;
 mod format;
 mod get;
+mod help;
 mod is_alive;
 mod join;
 mod launch;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{Error, ErrorKind};
 
-use super::{answer, report};
+use super::{answer, help, report};
 use crate::cli;
 use crate::os::signals;
 use crate::output::shell;
@@ -14,7 +14,9 @@ use crate::process::error::status;
 pub(super) fn answer(error: &Error, arguments: &[OsString]) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            match answer::raw(error.render().to_string().as_bytes()) {
+            let asked = if error.kind() == ErrorKind::DisplayHelp { help::text(arguments) } else { None };
+            let text = asked.unwrap_or_else(|| error.render().to_string());
+            match answer::raw(text.as_bytes()) {
                 Ok(()) => 0,
                 Err(e) => report::error(&e),
             }
@@ -61,7 +63,7 @@ fn better_hint(kind: ErrorKind, arguments: &[OsString]) -> Option<String> {
 }
 
 /// The first word that is neither an option nor the value of one.
-fn first_word(grammar: &clap::Command, words: &[&str]) -> Option<usize> {
+pub(super) fn first_word(grammar: &clap::Command, words: &[&str]) -> Option<usize> {
     let takes_value = |word: &str| {
         grammar.get_arguments().filter(|argument| argument.get_action().takes_values()).any(|argument| {
             let long = argument.get_long().is_some_and(|long| word.strip_prefix("--") == Some(long));

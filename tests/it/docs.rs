@@ -16,6 +16,8 @@ use crate::harness::{Output, PROCCTL, TestEnv, eventually, installed, python, sk
 /// The examples, in order of name. Each has a test below.
 const EXAMPLES: [&str; 4] = ["family.sh", "fan-out.sh", "tour.sh", "web-server.sh"];
 
+const README: &str = "README.md";
+
 /// How long a session or an example may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -51,10 +53,29 @@ fn readme_recipes() {
     }
 }
 
+/// What `--help` and the man pages show.
+#[test]
+fn examples_of_the_texts() {
+    let mut run = 0;
+    for entry in fs::read_dir(repository().join("src/cli/texts")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name == "mod.rs" {
+            continue;
+        }
+        for section in parse(&format!("src/cli/texts/{name}")) {
+            if !section.blocks.is_empty() {
+                run_session(&environment(), &section);
+                run += 1;
+            }
+        }
+    }
+    assert!(run > 10, "only {run} were run");
+}
+
 #[test]
 fn readme_has_no_block_that_is_not_run() {
     let run = ["Set-up", "A tour of five minutes", "Recipes"];
-    for section in parse() {
+    for section in parse(README) {
         assert!(
             section.blocks.is_empty() || run.contains(&section.chapter.as_str()),
             "nobody runs the blocks under {:?}",
@@ -212,6 +233,8 @@ fn nothing_is_left(env: &TestEnv, what: &str) {
 
 /// What stands under one heading.
 struct Section {
+    /// The file that it is in.
+    file: String,
     /// The second-level heading above it.
     chapter: String,
     title: String,
@@ -226,17 +249,32 @@ struct Block {
     printed: Option<String>,
 }
 
-fn parse() -> Vec<Section> {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+fn parse(file: &str) -> Vec<Section> {
+    let text = fs::read_to_string(repository().join(file)).unwrap();
     let mut sections: Vec<Section> = Vec::new();
     let mut chapter = String::new();
-    let mut lines = readme.lines().zip(1..);
+    let mut lines = text.lines().zip(1..);
     while let Some((line, number)) = lines.next() {
         if let Some(title) = line.strip_prefix("### ").or_else(|| line.strip_prefix("## ")) {
             if !line.starts_with("###") {
                 title.clone_into(&mut chapter);
             }
-            sections.push(Section { chapter: chapter.clone(), title: title.to_owned(), blocks: Vec::new() });
+            sections.push(Section {
+                file: file.to_owned(),
+                chapter: chapter.clone(),
+                title: title.to_owned(),
+                blocks: Vec::new(),
+            });
+        } else if let Some(commands) =
+            line.strip_prefix("<!-- run: ").and_then(|rest| rest.strip_suffix(" -->"))
+        {
+            // What has to be done before or after the commands that are shown.
+            sections.last_mut().expect("a block under a heading").blocks.push(Block {
+                line: number,
+                python: false,
+                commands: format!("{commands}\n"),
+                printed: None,
+            });
         } else if let Some(language) = line.strip_prefix("```") {
             let text: String = lines
                 .by_ref()
@@ -255,11 +293,11 @@ fn parse() -> Vec<Section> {
                 // The help text has no commands before it: another test writes and compares it.
                 "text" => {
                     if let Some(block) = blocks.last_mut() {
-                        assert!(block.printed.is_none(), "README.md:{number}: whose output?");
+                        assert!(block.printed.is_none(), "{file}:{number}: whose output?");
                         block.printed = Some(text);
                     }
                 }
-                other => panic!("README.md:{number}: what is a block of {other:?}?"),
+                other => panic!("{file}:{number}: what is a block of {other:?}?"),
             }
         }
     }
@@ -268,7 +306,7 @@ fn parse() -> Vec<Section> {
 
 /// The sections of a chapter that have something to run.
 fn sections(chapter: &str) -> Vec<Section> {
-    let found: Vec<Section> = parse()
+    let found: Vec<Section> = parse(README)
         .into_iter()
         .filter(|section| section.chapter == chapter && !section.blocks.is_empty())
         .collect();
@@ -294,8 +332,8 @@ fn run_session(env: &TestEnv, section: &Section) {
     }
     let file = env.file("session", script);
     let output = env.program("bash").arg(file).cwd(env.path("checkout")).deadline(DEADLINE).output();
-    let said = output.success();
-    nothing_is_left(env, &section.title);
+    let said = output.success() + "\n";
+    nothing_is_left(env, &format!("{}, {}", section.file, section.title));
 
     let known: BTreeSet<String> = env
         .status()
@@ -310,7 +348,8 @@ fn run_session(env: &TestEnv, section: &Section) {
         let Some(printed) = &block.printed else {
             assert!(
                 !said.contains("procctl: "),
-                "README.md:{}: an error that is not told:\n{said}",
+                "{}:{}: an error that is not told:\n{said}",
+                section.file,
                 block.line
             );
             continue;
@@ -319,7 +358,8 @@ fn run_session(env: &TestEnv, section: &Section) {
         let got: Vec<&str> = said.lines().collect();
         assert!(
             same_lines(&wanted, &got, &known, &mut samples),
-            "README.md:{}: the README says\n{printed}\nand procctl says\n{said}",
+            "{}:{}: there it says\n{printed}\nand procctl says\n{said}",
+            section.file,
             block.line
         );
     }

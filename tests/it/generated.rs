@@ -1,18 +1,31 @@
-//! Man pages and the help text in the README are made from the grammar and checked in.
+//! Man pages and the help text in the README are made from the grammar and src/cli/texts, and checked in.
 //! `PROCCTL_UPDATE=1 cargo test generated` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use procctl::cli::texts;
+
+use crate::harness::{TestEnv, installed, skipped};
+use crate::manpage;
+
 #[test]
 fn man_pages() {
-    let mut grammar = grammar().disable_help_subcommand(true);
-    grammar.build();
-    let mut files = BTreeMap::from([man_page(&grammar)]);
-    files.extend(grammar.get_subcommands().filter(|command| !command.is_hide_set()).map(man_page));
-    assert!(files.len() > 10, "a page for each command: {files:?}");
-    directory_holds("man", &files);
+    directory_holds("man", &pages());
+}
+
+#[test]
+fn man_pages_are_clean() {
+    if !installed("mandoc") {
+        assert!(std::env::var_os("PROCCTL_TEST_ALL").is_none(), "mandoc is not installed");
+        skipped("mandoc is not installed");
+        return;
+    }
+    let env = TestEnv::new();
+    let pages: Vec<PathBuf> = pages().iter().map(|(name, text)| env.file(name, text)).collect();
+    let output = env.program("mandoc").args(["-T", "lint", "-W", "style"]).args(pages).output();
+    assert!(output.status.success() && output.stdout.is_empty(), "{}", output.stdout());
 }
 
 #[test]
@@ -24,35 +37,35 @@ fn help_in_the_readme() {
     let (before, rest) = readme.split_once(BEGIN).expect("the mark");
     let (remark, rest) = rest.split_once('\n').expect("a line");
     let (_, after) = rest.split_once(END).expect("the other mark");
-    let help = grammar().term_width(100).render_long_help().to_string();
+    let help = procctl::cli::explained().term_width(100).render_help().to_string();
     let help: String = help.trim_end().lines().flat_map(|line| [line.trim_end(), "\n"]).collect();
     let wanted = format!("{before}{BEGIN}{remark}\n```text\n{help}```\n{END}{after}");
     file_holds(&path, &wanted);
 }
 
-/// The name and the text of the page of one command.
-fn man_page(command: &clap::Command) -> (String, String) {
-    let name = command.get_display_name().unwrap_or("procctl");
-    let page = clap_mangen::Man::new(command.clone())
-        .title(name.to_uppercase())
-        // An empty one would shift what follows; the day of generation would make each build another.
-        .date(" ")
-        .source(concat!("procctl ", env!("CARGO_PKG_VERSION")))
-        .manual("procctl");
-    let mut text = Vec::new();
-    page.render(&mut text).unwrap();
-    (page.get_filename(), String::from_utf8(text).unwrap())
+/// Every man page by its name.
+fn pages() -> BTreeMap<String, String> {
+    let grammar = grammar();
+    let commands = grammar.get_subcommands().filter(|command| !command.is_hide_set());
+    let mut pages = BTreeMap::from([manpage::of_the_record()]);
+    for command in commands.chain([&grammar]) {
+        let name = command.get_name();
+        let text = texts::of(name).unwrap_or_else(|| panic!("src/cli/texts has nothing on {name}"));
+        pages.extend([manpage::of_command(command, text)]);
+    }
+    assert!(pages.len() > 10, "a page for each command: {pages:?}");
+    pages
 }
 
-/// The grammar, without what the tests' environment would add to it.
+/// The grammar for the pages: no value of the tests' environment, and every option with its help.
 fn grammar() -> clap::Command {
-    fn without_values(command: clap::Command) -> clap::Command {
+    fn for_pages(command: clap::Command) -> clap::Command {
         let names: Vec<String> =
             command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-        let command = command.mut_args(|arg| arg.hide_env_values(true));
-        names.into_iter().fold(command, |command, name| command.mut_subcommand(name, without_values))
+        let command = command.mut_args(|arg| arg.hide_env_values(true).hide_short_help(false));
+        names.into_iter().fold(command, |command, name| command.mut_subcommand(name, for_pages))
     }
-    without_values(procctl::cli::command())
+    for_pages(procctl::cli::explained())
 }
 
 fn repository() -> &'static Path {
@@ -83,7 +96,7 @@ fn file_holds(path: &PathBuf, wanted: &str) {
     let found = fs::read_to_string(path).unwrap_or_default();
     assert!(
         found == wanted,
-        "{} is not what the grammar says: PROCCTL_UPDATE=1 cargo test generated",
+        "{} is not what grammar and texts say: PROCCTL_UPDATE=1 cargo test generated",
         path.display()
     );
 }

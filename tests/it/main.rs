@@ -19,6 +19,7 @@ mod format;
 mod generated;
 mod get;
 mod harness;
+mod help;
 mod hostile;
 #[cfg(target_arch = "x86_64")]
 mod inject;
@@ -27,6 +28,7 @@ mod join;
 mod launch;
 mod limits;
 mod logs;
+mod manpage;
 mod monitor;
 mod parent;
 mod parsers;
