@@ -77,7 +77,7 @@ fn type_in(env: &TestEnv, shell: &str, lines: &[&str]) -> Option<Vec<(String, St
     type_in_after(env, shell, "", lines)
 }
 
-/// As `type_in`, in a bash that has read these lines before ours.
+/// As `type_in`, in a shell that has read these lines before ours.
 fn type_in_after(env: &TestEnv, shell: &str, more: &str, lines: &[&str]) -> Option<Vec<(String, String)>> {
     if !installed(shell) {
         assert!(std::env::var_os("PROCCTL_TEST_ALL").is_none(), "{shell} is not installed");
@@ -122,7 +122,8 @@ fn interactive(env: &TestEnv, shell: &str, more: &str, number: usize, fifo: &Pat
             let home = env.path(format!("zsh-{number}"));
             fs::create_dir(&home).unwrap();
             let rc = format!(
-                r#"fpath=({completions} $fpath)
+                r#"{more}
+                fpath=({completions} $fpath)
                 autoload -Uz compinit; compinit -u -D
                 unsetopt zle_bracketed_paste prompt_sp; unset zle_bracketed_paste; LISTMAX=0
                 report() {{ printf '%s\0' "$BUFFER" >{fifo} }}; zle -N report; bindkey -e; bindkey '^X^R' report
@@ -134,7 +135,8 @@ fn interactive(env: &TestEnv, shell: &str, more: &str, number: usize, fifo: &Pat
         }
         _ => {
             let rc = format!(
-                r#"source {completions}/procctl.fish
+                r#"{more}
+                source {completions}/procctl.fish
                 bind \cx\cr 'commandline | string collect | read -z line; printf "%s\0" (string trim -r -c \n -- $line) >{fifo}'
                 function fish_prompt; echo 'READY> '; end
                 function fish_greeting; end
@@ -256,29 +258,41 @@ fn processes_that_fit_the_command() {
 #[test]
 fn names_that_need_quotes() {
     let env = TestEnv::new();
-    for name in
-        ["my web's", "étude:1", "Q$x\"y", "*star", "Process-1:2", "back\\slash", "a;b&c|d", "~tilde", "#hash"]
-    {
+    for name in [
+        "our web's",
+        "étude:1",
+        "Q$x\"y",
+        "*star",
+        "Process-1:2",
+        "back\\slash",
+        "a;b&c|d",
+        "~tilde",
+        "#hash",
+    ] {
         env.sleeper(&["--name", name]);
     }
     become_lines(
         &env,
         &[
             (
-                "procctl get my",
-                [r"procctl get my\ web\'s ", r"procctl get my\ web\'s ", r"procctl get my\ web\'s "],
+                "procctl get our",
+                [r"procctl get our\ web\'s ", r"procctl get our\ web\'s ", r"procctl get our\ web\'s "],
             ),
             (
-                "procctl get my\\ w",
-                [r"procctl get my\ web\'s ", r"procctl get my\ web\'s ", r"procctl get my\ web\'s "],
+                "procctl get our\\ w",
+                [r"procctl get our\ web\'s ", r"procctl get our\ web\'s ", r"procctl get our\ web\'s "],
             ),
             (
-                "procctl get 'my w",
-                [r"procctl get 'my web'\''s' ", r"procctl get 'my web'\''s' ", r"procctl get 'my web\'s' "],
+                "procctl get 'our w",
+                [
+                    r"procctl get 'our web'\''s' ",
+                    r"procctl get 'our web'\''s' ",
+                    r"procctl get 'our web\'s' ",
+                ],
             ),
             (
-                "procctl get \"my w",
-                ["procctl get \"my web's\" ", "procctl get \"my web's\" ", "procctl get \"my web's\" "],
+                "procctl get \"our w",
+                ["procctl get \"our web's\" ", "procctl get \"our web's\" ", "procctl get \"our web's\" "],
             ),
             same("procctl get étu", "procctl get étude:1 "),
             same("procctl get étude:", "procctl get étude:1 "),
@@ -439,6 +453,20 @@ fn relatives_in_a_managed_process() {
     assert!(!said.contains("\n@"), "{said}");
     let said = env.ok(["run", "--", "procctl", "__complete", "fish", "join", "@"]);
     assert!(!said.contains("\n@"), "{said}");
+}
+
+#[test]
+fn relatives_are_completed() {
+    let env = TestEnv::new();
+    let id = env.sleeper(&[]);
+    for shell in SHELLS {
+        let lines = ["procctl get @s\t", "procctl get @par\t"];
+        let Some(answers) = type_in_after(&env, shell, &format!("export PROCCTL_ID={id}"), &lines) else {
+            continue;
+        };
+        let lines: Vec<&str> = answers.iter().map(|(line, _)| line.as_str()).collect();
+        assert_eq!(lines, ["procctl get @self ", "procctl get @parent "], "{shell}");
+    }
 }
 
 #[test]
