@@ -129,7 +129,7 @@ A REF is an id, the beginning of one (4 characters), a name, a pid, @self or
     for name in names {
         grammar = grammar.mut_subcommand(&name, |command| {
             let text = texts::of(&name).map(texts::for_help).unwrap_or_default();
-            command.after_help(MORE).after_long_help(text)
+            command.after_help(MORE).after_long_help(text).mut_args(short_and_long)
         });
     }
     grammar.build();
@@ -137,10 +137,46 @@ A REF is an id, the beginning of one (4 characters), a name, a pid, @self or
     grammar.mut_arg("help", hidden).mut_arg("version", hidden).mut_subcommand("help", |help| help.hide(true))
 }
 
+/// On the one screen of the short help there is a sentence for an option, and no long list of values.
+fn short_and_long(option: clap::Arg) -> clap::Arg {
+    const FEW: usize = 6;
+    let Some(help) = option.get_help().map(ToString::to_string) else { return option };
+    if option.get_long_help().is_some() {
+        return option;
+    }
+    let values: Vec<String> =
+        option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let (short, mut long) = match help.split_once(". ") {
+        Some((first, _)) => (first.to_owned(), help.clone()),
+        None => (help.clone(), help.clone()),
+    };
+    if values.len() > FEW {
+        long = format!("{long}. One of {}", values.join(", "));
+    }
+    let option = option.hide_possible_values(values.len() > FEW);
+    if long == short { option } else { option.help(short).long_help(long) }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_grammar_is_sound() {
         super::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_help_has_a_sentence_for_an_option() {
+        let option = |help: &'static str| super::short_and_long(clap::Arg::new("x").help(help));
+        let texts = |option: clap::Arg| {
+            let text = |help: Option<&clap::builder::StyledStr>| help.map(ToString::to_string);
+            (text(option.get_help()), text(option.get_long_help()))
+        };
+        assert_eq!(texts(option("One")), (Some("One".to_owned()), None));
+        let both = (Some("One".to_owned()), Some("One. Two".to_owned()));
+        assert_eq!(texts(option("One. Two")), both);
+        let many = clap::Arg::new("x").help("One").value_parser(["a", "b", "c", "d", "e", "f", "g"]);
+        let (short, long) = texts(super::short_and_long(many));
+        assert_eq!(short.as_deref(), Some("One"));
+        assert_eq!(long.as_deref(), Some("One. One of a, b, c, d, e, f, g"));
     }
 }

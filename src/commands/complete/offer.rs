@@ -72,7 +72,6 @@ enum Kind {
     Processes(Wanted),
     Names,
     Field,
-    Fields,
     Template,
     Signal,
     Files,
@@ -94,9 +93,8 @@ fn kind_of(command: &str, argument: &Arg) -> Option<Kind> {
         ("REF", "close") => Kind::Processes(Wanted::Over),
         ("REF", "start") => Kind::Processes(Wanted::Initial),
         ("REF", _) => Kind::Processes(Wanted::Any),
-        ("NAME", "status") => Kind::Names,
+        ("GLOB", _) => Kind::Names,
         ("FIELD", _) => Kind::Field,
-        ("FIELDS" | "COLUMNS", _) => Kind::Fields,
         ("TEMPLATE", _) => Kind::Template,
         ("SIGNAL", _) => Kind::Signal,
         ("FILE", _) => Kind::Files,
@@ -151,12 +149,7 @@ fn first_line(help: Option<&clap::builder::StyledStr>) -> String {
 }
 
 fn values(grammar: &Command, place: &Place<'_>, argument: &Arg, typed: &str) -> Offer {
-    let known = argument.get_possible_values();
-    if !known.is_empty() {
-        let mut offer = Offer::default();
-        for value in known.iter().filter(|value| !value.is_hide_set()) {
-            offer.add(value.get_name(), &first_line(value.get_help()));
-        }
+    if let Some(offer) = listed(place.command, argument, typed) {
         return offer;
     }
     let command = place.command.get_name();
@@ -168,7 +161,6 @@ fn values(grammar: &Command, place: &Place<'_>, argument: &Arg, typed: &str) -> 
             offer.add("authkey", "The key of the family, in hexadecimal digits");
             offer
         }
-        Kind::Fields => fields(typed),
         Kind::Template => template(typed),
         Kind::Signal => signal_names(),
         Kind::Files => Offer::besides(Besides::Files),
@@ -193,14 +185,21 @@ fn values(grammar: &Command, place: &Place<'_>, argument: &Arg, typed: &str) -> 
     }
 }
 
-/// A list of fields with commas: the last of them is being typed.
-fn fields(typed: &str) -> Offer {
-    let before = typed.rfind(',').map_or("", |at| &typed[..=at]);
+/// The values that the grammar lists for an argument, or for another one of that command whose values have the same name. Of
+/// several, with commas between them and perhaps a sign before each, the last is being typed.
+fn listed(command: &Command, argument: &Arg, typed: &str) -> Option<Offer> {
+    let same_name = |other: &&Arg| other.get_value_names() == argument.get_value_names();
+    let arguments = [argument].into_iter().chain(command.get_arguments().filter(same_name));
+    let values = arguments.map(Arg::get_possible_values).find(|values| !values.is_empty())?;
+    let at =
+        argument.get_value_delimiter().and_then(|delimiter| typed.rfind(delimiter)).map_or(0, |at| at + 1);
+    let has_sign = argument.is_allow_hyphen_values_set() && typed[at..].starts_with('-');
+    let before = &typed[..at + usize::from(has_sign)];
     let mut offer = Offer::default();
-    for field in FIELDS {
-        offer.add(format!("{before}{}", field.path), field.meaning);
+    for value in values.iter().filter(|value| !value.is_hide_set()) {
+        offer.add(format!("{before}{}", value.get_name()), &first_line(value.get_help()));
     }
-    offer
+    Some(offer)
 }
 
 /// A text with fields in braces: in an open one, fields.
@@ -358,6 +357,25 @@ mod tests {
 
     /// A value that nobody can complete is said to be free: none is forgotten.
     #[test]
+    fn lists_with_commas() {
+        let columns = Arg::new("columns").long("columns").value_name("COLUMN").value_parser(["id", "cpu"]);
+        let columns = columns.value_delimiter(',');
+        let sort = Arg::new("sort").long("sort").value_name("COLUMN").value_delimiter(',');
+        let sort = sort.allow_hyphen_values(true);
+        let mut command = Command::new("status").args([columns, sort]);
+        command.build();
+        let offered = |option: &str, typed: &str| -> Vec<String> {
+            let argument = command.get_arguments().find(|other| other.get_id() == option).expect("there");
+            let offer = listed(&command, argument, typed).expect("a list");
+            offer.candidates.into_iter().map(|candidate| candidate.value).collect()
+        };
+        assert_eq!(offered("columns", "c"), ["id", "cpu"]);
+        assert_eq!(offered("columns", "id,c"), ["id,id", "id,cpu"]);
+        assert_eq!(offered("sort", "id,-"), ["id,-id", "id,-cpu"]);
+        assert_eq!(offered("sort", ""), ["id", "cpu"]);
+    }
+
+    #[test]
     fn every_value_of_the_grammar_is_of_a_known_kind() {
         let grammar = crate::cli::command();
         let commands = grammar.get_subcommands().chain([&grammar]);
@@ -366,7 +384,7 @@ mod tests {
             for argument in command.get_arguments() {
                 if argument.get_action().takes_values()
                     && !argument.is_hide_set()
-                    && argument.get_possible_values().is_empty()
+                    && listed(command, argument, "").is_none()
                     && kind_of(command.get_name(), argument).is_none()
                 {
                     unknown.push(format!("{} {argument}", command.get_name()));

@@ -85,8 +85,9 @@ impl<'a> Walk<'a> {
         } else if !self.only_positionals && word.len() > 1 && word.starts_with('-') {
             match self.option(word) {
                 Some((option, at)) if at < word.len() => self.values.push((option, &word[at..])),
-                Some((option, _)) => self.awaited = Some(option),
-                None => {}
+                // What can stand alone, or has its value after `=`, does not take the next word.
+                Some((option, _)) if needs_value(option) => self.awaited = Some(option),
+                Some(_) | None => {}
             }
         } else if let Some(command) = self.command.find_subcommand(word) {
             self.command = command;
@@ -167,6 +168,11 @@ fn takes_value(option: &Arg) -> bool {
     option.get_action().takes_values()
 }
 
+/// Whether its value can be, and must be, the next word. The grammar has been built.
+fn needs_value(option: &Arg) -> bool {
+    !option.is_require_equals_set() && option.get_num_args().is_none_or(|count| count.min_values() > 0)
+}
+
 /// Whether an argument may be given again.
 pub(super) fn repeats(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append | ArgAction::Count)
@@ -190,6 +196,19 @@ mod tests {
             Expected::Nothing => "nothing".to_owned(),
         };
         format!("{}: {expected} +{}", place.command.get_name(), place.attached)
+    }
+
+    #[test]
+    fn an_option_that_can_stand_alone_does_not_take_the_next_word() {
+        let watch = Arg::new("watch").long("watch").num_args(0..=1).require_equals(true);
+        let mut grammar = Command::new("p").args([watch, Arg::new("reference")]);
+        grammar.build();
+        let words = ["--watch", ""].map(str::to_owned);
+        let place = find(&grammar, &words);
+        assert!(matches!(place.expected, Expected::Value(argument) if argument.get_id() == "reference"));
+        let words = ["--watch="].map(str::to_owned);
+        let place = find(&grammar, &words);
+        assert!(matches!(place.expected, Expected::Value(argument) if argument.get_id() == "watch"));
     }
 
     #[test]
