@@ -36,4 +36,7 @@ _procctl() {
             fi
             ;;
     esac
-} && complete -o default -F _procctl procctl
+}
+
+# Names before ids, as they come; bash before 4.4 sorts them.
+complete -o default -o nosort -F _procctl procctl 2>/dev/null || complete -o default -F _procctl procctl

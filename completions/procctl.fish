@@ -29,6 +29,6 @@ function __procctl_wants
 end
 
 complete -c procctl -f
-complete -c procctl -a '(__procctl_candidates)'
+complete -c procctl -k -a '(__procctl_candidates)'
 complete -c procctl -n '__procctl_wants files' -F
 complete -c procctl -n '__procctl_wants directories' -a '(__fish_complete_directories (commandline -ct) "")'

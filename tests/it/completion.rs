@@ -398,6 +398,24 @@ fn descriptions_are_shown() {
 }
 
 #[test]
+fn names_come_before_ids() {
+    let env = TestEnv::new();
+    // Every id is sorted before these.
+    for name in ["zzzzzzzz1", "zzzzzzzz2"] {
+        env.sleeper(&["--name", name]);
+    }
+    // The second key takes the first one that is offered; bash only shows them.
+    for (shell, line) in [("zsh", "procctl terminate zzzzzzzz1"), ("fish", "procctl terminate zzzzzzzz1 ")] {
+        let Some(answers) = type_in(&env, shell, &["procctl terminate \t\t"]) else { continue };
+        assert_eq!(answers[0].0, line, "{shell}: {answers:?}");
+    }
+    if let Some(answers) = type_in(&env, "bash", &["procctl terminate \t\t"]) {
+        let said = &answers[0].1;
+        assert!(said.find("zzzzzzzz2") < said.find(&env.get("zzzzzzzz1", "id")), "bash: {said:?}");
+    }
+}
+
+#[test]
 fn nothing_is_changed_by_looking() {
     let env = TestEnv::new();
     let id = env.sleeper(&["--name", "orphan"]);
