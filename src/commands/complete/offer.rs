@@ -250,9 +250,9 @@ fn settings(typed: &str) -> Offer {
 
 /// The run directory that the line names, or else the usual one. Never made.
 fn run_dir(grammar: &Command, place: &Place<'_>) -> Option<RunDir> {
-    let named = grammar
-        .get_arguments()
-        .find(|option| option.get_value_names().is_some_and(|names| names[0] == "DIR"))?;
+    let named = grammar.get_arguments().find(|option| {
+        option.get_value_names().is_some_and(|names| names.first().is_some_and(|name| name == "DIR"))
+    })?;
     let mut values = place.values.iter().rev();
     let option = values.find(|(option, _)| option.get_id() == named.get_id()).map(|(_, value)| {
         // The shell has not come to it yet.
