@@ -141,15 +141,13 @@ A REF is an id, the beginning of one (4 characters), a name, a pid, @self or
 fn short_and_long(option: clap::Arg) -> clap::Arg {
     const FEW: usize = 6;
     let Some(help) = option.get_help().map(ToString::to_string) else { return option };
-    if option.get_long_help().is_some() {
-        return option;
-    }
+    let (short, mut long) = match (option.get_long_help(), help.split_once(". ")) {
+        (Some(long), _) => (help, long.to_string()),
+        (None, Some((first, _))) => (first.to_owned(), help),
+        (None, None) => (help.clone(), help),
+    };
     let values: Vec<String> =
         option.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
-    let (short, mut long) = match help.split_once(". ") {
-        Some((first, _)) => (first.to_owned(), help.clone()),
-        None => (help.clone(), help.clone()),
-    };
     if values.len() > FEW {
         long = format!("{long}. One of {}", values.join(", "));
     }
