@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use procctl::cli::texts;
-use procctl::process::fields::FIELDS;
+use procctl::process::fields;
 use serde_json::Value;
 
 use crate::harness::{Call, TestEnv};
@@ -88,14 +88,15 @@ fn every_field_of_a_record_is_explained() {
     let id = env.sleeper(&[]);
     env.ok(["terminate", "--wait", &id]);
     paths(&env.record(&id), "", &mut there);
-    let explained: BTreeSet<String> = FIELDS.iter().map(|field| field.path.to_owned()).collect();
+    let explained: BTreeSet<String> = fields::all().into_iter().map(|field| field.path).collect();
     assert!(there.is_subset(&explained), "not explained: {:?}", there.difference(&explained));
     // What a monitor that was killed leaves is not made here.
     let rest: Vec<&String> =
         explained.difference(&there).filter(|path| !path.starts_with("partial_usage.")).collect();
     assert!(rest.is_empty(), "explained, and not there: {rest:?}");
-    for field in FIELDS.iter().filter(|field| !field.path.contains('.')) {
-        let value = &env.record(&id)[field.path];
+    let record = env.record(&id);
+    for field in fields::all().iter().filter(|field| !field.path.contains('.')) {
+        let value = &record[&field.path];
         let kind = match value {
             Value::Null => "null",
             Value::Bool(_) => "boolean",

@@ -2,7 +2,7 @@
 
 use clap_mangen::Man;
 use procctl::cli::texts::{Block, Section, sections, wrap};
-use procctl::process::fields::FIELDS;
+use procctl::process::fields;
 
 /// The day of the texts. The day of generation would make each build another.
 const DATE: &str = "2026-11-25";
@@ -50,7 +50,7 @@ pub(crate) fn of_the_record() -> (String, String) {
         page.push_str(&roff(&section));
         if section.title == "Description" {
             page.push_str(".SH FIELDS\n");
-            for field in FIELDS {
+            for field in fields::all() {
                 let meaning = format!("{}. ({})", field.meaning, field.kind);
                 page.push_str(&item(&format!("`{}`", field.path), &meaning));
             }

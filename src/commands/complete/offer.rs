@@ -10,7 +10,7 @@ use crate::os::signals;
 use crate::output::{escape, shell};
 use crate::process::entry::Entry;
 use crate::process::family::ID_VARIABLE;
-use crate::process::fields::FIELDS;
+use crate::process::fields;
 use crate::process::glance::{self, Stand, Wanted};
 use crate::process::id::Id;
 use crate::process::record::Record;
@@ -157,7 +157,10 @@ fn values(grammar: &Command, place: &Place<'_>, argument: &Arg, typed: &str) -> 
         Kind::Processes(wanted) => processes(grammar, place, argument, wanted, typed),
         Kind::Names => names(grammar, place),
         Kind::Field => {
-            let mut offer = Offer::of(FIELDS.iter().map(|field| (field.path, field.meaning)));
+            let mut offer = Offer::default();
+            for field in fields::all() {
+                offer.add(field.path, &field.meaning);
+            }
             offer.add("authkey", "The key of the family, in hexadecimal digits");
             offer
         }
@@ -206,8 +209,8 @@ fn listed(command: &Command, argument: &Arg, typed: &str) -> Option<Offer> {
 fn template(typed: &str) -> Offer {
     let mut offer = Offer { goes_on: true, ..Offer::default() };
     if let Some(at) = typed.rfind('{').filter(|&at| !typed[at..].contains('}')) {
-        for field in FIELDS {
-            offer.add(format!("{}{{{}}}", &typed[..at], field.path), field.meaning);
+        for field in fields::all() {
+            offer.add(format!("{}{{{}}}", &typed[..at], field.path), &field.meaning);
         }
     }
     offer
