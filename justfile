@@ -1,7 +1,6 @@
 # `just` lists what there is to do.
 
 prefix := env('HOME') / '.local'
-musl := arch() + '-unknown-linux-musl'
 
 _list:
     @just --list --unsorted
@@ -12,29 +11,15 @@ ci:
 
 # The release binary: musl where that target is installed, else static glibc. Prints its path
 build:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    if [ -d "$(rustc --print target-libdir --target {{ musl }})" ]; then
-        cargo build --locked --release --target {{ musl }}
-        echo "${CARGO_TARGET_DIR:-target}/{{ musl }}/release/procctl"
-    else
-        echo 'not installed: {{ musl }} (rustup target add {{ musl }}); building static glibc' >&2
-        cargo build --locked --release
-        echo "${CARGO_TARGET_DIR:-target}/release/procctl"
-    fi
+    @tools/build
 
 # Binary, completions and man pages to PREFIX
 install PREFIX=prefix:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    binary=$({{ just_executable() }} --justfile '{{ justfile() }}' build | tail -n 1)
-    install -D -m 755 "$binary" '{{ PREFIX }}/bin/procctl'
-    install -D -m 644 completions/procctl.bash '{{ PREFIX }}/share/bash-completion/completions/procctl'
-    install -D -m 644 completions/_procctl '{{ PREFIX }}/share/zsh/site-functions/_procctl'
-    install -D -m 644 completions/procctl.fish '{{ PREFIX }}/share/fish/vendor_completions.d/procctl.fish'
-    install -d '{{ PREFIX }}/share/man/man1' '{{ PREFIX }}/share/man/man5'
-    install -m 644 man/*.1 '{{ PREFIX }}/share/man/man1'
-    install -m 644 man/*.5 '{{ PREFIX }}/share/man/man5'
+    @tools/install '{{ PREFIX }}'
+
+# The Debian package, with cargo-deb
+deb *ARGS:
+    @tools/deb {{ ARGS }}
 
 # Tests, lints and format of the work tree
 check:
@@ -115,5 +100,5 @@ sanitize *TESTS='start:: run:: launch:: join:: dead_monitor:: hostile::':
 bench *ARGS:
     #!/usr/bin/env bash
     set -euo pipefail
-    binary=$({{ just_executable() }} --justfile '{{ justfile() }}' build | tail -n 1)
+    binary=$(tools/build)
     benches/run {{ ARGS }} "$binary"

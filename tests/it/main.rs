@@ -23,6 +23,7 @@ mod help;
 mod hostile;
 #[cfg(target_arch = "x86_64")]
 mod inject;
+mod install;
 mod is_alive;
 mod join;
 mod launch;
