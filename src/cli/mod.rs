@@ -1,6 +1,7 @@
 //! The grammar of the command line, and the help text. No behaviour.
 
 mod close;
+mod doctor;
 mod get;
 mod join;
 mod launch;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub use close::Close;
+pub use doctor::Doctor;
 pub use get::Get;
 pub use join::Join;
 pub use launch::{Create, Launch, Run, Start};
@@ -103,6 +105,8 @@ pub enum Command {
     Set(Set),
     /// Forget processes that have ended, with their logs
     Close(Close),
+    /// Say what this machine gives procctl to work with, and what is wrong
+    Doctor(Doctor),
 }
 
 /// The whole grammar, with that of each command: for completions, man pages and hints.

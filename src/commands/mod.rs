@@ -4,6 +4,7 @@ mod answer;
 mod close;
 mod complete;
 mod create;
+mod doctor;
 mod exit;
 mod format;
 mod get;
@@ -64,6 +65,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
         Command::Schema => schema::run(),
         Command::Set(args) => set::run(&session, &args),
         Command::Close(args) => close::run(&session, &args),
+        Command::Doctor(args) => doctor::run(&session, &args),
     };
     outcome.unwrap_or_else(|e| report::error(&e))
 }

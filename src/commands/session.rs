@@ -1,7 +1,7 @@
 //! What every command begins with: the options of all commands, and the run directory.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::{Global, When};
 use crate::os::umask;
@@ -34,8 +34,13 @@ impl Session {
         left
     }
 
+    /// `--run-dir`.
+    pub(super) fn run_dir_option(&self) -> Option<&Path> {
+        self.global.run_dir.as_deref()
+    }
+
     fn path(&self) -> Result<PathBuf> {
-        rundir::locate(self.global.run_dir.as_deref())
+        rundir::locate(self.run_dir_option())
     }
 
     /// The run directory, made if it is not there.

@@ -76,6 +76,11 @@ fn close_range(first: RawFd, last: RawFd, flags: libc::c_uint) -> io::Result<()>
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether the kernel has close_range(2). What it is tried on is never open.
+pub fn closes_ranges() -> bool {
+    close_range(RawFd::MAX, RawFd::MAX, CLOSE_RANGE_CLOEXEC).is_ok()
+}
+
 /// Keeps every descriptor above 2 from going through an exec (close_range(2), Linux 5.11; else one by one).
 pub fn keep_all_from_exec() -> io::Result<()> {
     if deed("close_range", "", || close_range(3, RawFd::MAX, CLOSE_RANGE_CLOEXEC)).is_ok() {

@@ -2,6 +2,7 @@
 
 pub mod age;
 pub mod cut;
+pub mod doctor;
 pub mod escape;
 pub mod page;
 pub mod prefix;

@@ -14,6 +14,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub mod status {
     /// `is-alive`: not alive.
     pub const NOT_ALIVE: u8 = 1;
+    /// `doctor`: something needs attention.
+    pub const ATTENTION: u8 = 1;
     /// `join`: the time ran out.
     pub const TIMEOUT: u8 = 124;
     /// procctl itself failed or refused.

@@ -1,14 +1,15 @@
 //! The family: on whose behalf a command runs, and whose descendants it is among.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
 use crate::os::process;
 
 use super::error::{Error, Result};
 use super::id::Id;
 use super::identity::Identity;
-use super::observe::{self, Life, Pin};
+use super::observe::{self, Facts, Life, Pin};
 use super::record::{Parent, Record};
 use super::rundir::RunDir;
 
@@ -116,10 +117,7 @@ pub fn creator(run_dir: &RunDir, explicit: Option<i32>) -> Result<Option<Creator
     if let Some(pid) = explicit {
         return named(run_dir, pid, "--parent").map(Some);
     }
-    if let Some(value) = std::env::var_os(PARENT_VARIABLE).filter(|value| !value.is_empty()) {
-        let pid = value.to_str().and_then(|text| text.parse().ok()).filter(|&pid| pid > 0);
-        let pid =
-            pid.ok_or_else(|| Error::refused(format!("{PARENT_VARIABLE} is no pid: '{}'", value.display())))?;
+    if let Some(pid) = pid_in_variable()? {
         return named(run_dir, pid, PARENT_VARIABLE).map(Some);
     }
     if let Some((record, pidfd)) = surrounding(run_dir)? {
@@ -131,21 +129,41 @@ pub fn creator(run_dir: &RunDir, explicit: Option<i32>) -> Result<Option<Creator
     }
 }
 
-/// Whom `--parent` or the variable names.
-fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
-    let unusable = |why: &str| Error::refused(format!("{how} {pid}: {why}"));
+/// The pid in `PROCCTL_PARENT`.
+fn pid_in_variable() -> Result<Option<i32>> {
+    let Some(value) = std::env::var_os(PARENT_VARIABLE).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let pid = value.to_str().and_then(|text| text.parse().ok()).filter(|&pid| pid > 0);
+    let none = || Error::refused(format!("{PARENT_VARIABLE} is no pid: '{}'", value.display()));
+    pid.ok_or_else(none).map(Some)
+}
+
+fn unusable(how: &str, pid: i32, why: &str) -> Error {
+    Error::refused(format!("{how} {pid}: {why}"))
+}
+
+/// The live process that `--parent` or the variable names.
+fn living(pid: i32, how: &str) -> Result<(Identity, OwnedFd)> {
     let failed = |e| Error::system(format!("cannot look at process {pid}"), e);
     let Some((process, pidfd, stat)) = Identity::of_pid(pid).map_err(failed)? else {
-        return Err(unusable("there is no such process, or you may not look at it"));
+        return Err(unusable(how, pid, "there is no such process, or you may not look at it"));
     };
     if matches!(stat.state, 'Z' | 'X') {
-        return Err(unusable("it has ended and only waits to be reaped"));
+        return Err(unusable(how, pid, "it has ended and only waits to be reaped"));
     }
+    Ok((process, pidfd))
+}
+
+/// Whom `--parent` or the variable names.
+fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
+    let (process, pidfd) = living(pid, how)?;
     if let Some(seen) = observe::named_with_pid(run_dir, pid)?
         // Its own descriptor: the pid can have changed hands since the other one was opened.
         && let Life::Alive { pin: Pin::Held(pidfd), .. } = seen.life
     {
-        return Creator::managed(seen.record, pidfd).ok_or_else(|| unusable("there is no such process"));
+        return Creator::managed(seen.record, pidfd)
+            .ok_or_else(|| unusable(how, pid, "there is no such process"));
     }
     Creator::outside(run_dir, process, pidfd)
 }
@@ -154,15 +172,57 @@ fn named(run_dir: &RunDir, pid: i32, how: &str) -> Result<Creator> {
 /// caller descends from it, or from its monitor (to which the kernel gives its orphans): a variable that leaked out of
 /// one proves nothing.
 pub fn surrounding(run_dir: &RunDir) -> Result<Option<(Record, OwnedFd)>> {
-    let Some(id) = std::env::var(ID_VARIABLE).ok().as_deref().and_then(Id::parse) else { return Ok(None) };
+    let Some(id) = id_in_environment() else { return Ok(None) };
     // A record that cannot be read is nobody's parent.
     let seen = observe::if_usable(observe::by_id_when_started(run_dir, &id))?;
     let Some(seen) = seen else { return Ok(None) };
     let Life::Alive { pin: Pin::Held(pidfd), monitored } = seen.life else { return Ok(None) };
-    let record = seen.record;
+    Ok(is_around(&seen.record, monitored).then_some((seen.record, pidfd)))
+}
+
+/// The managed process that the caller's environment names. That proves nothing.
+pub fn id_in_environment() -> Option<Id> {
+    Id::parse(&std::env::var(ID_VARIABLE).ok()?)
+}
+
+/// Whether the caller descends from a live managed process, or from its monitor.
+fn is_around(record: &Record, monitored: bool) -> bool {
     let monitor = record.monitor.filter(|monitor| monitored && !monitor.adopted).map(|monitor| monitor.pid);
     let is_it = |pid| Some(pid) == record.pid || Some(pid) == monitor;
-    Ok(os_ancestors().into_iter().any(is_it).then_some((record, pidfd)))
+    os_ancestors().into_iter().any(is_it)
+}
+
+/// On whose behalf procctl runs, as [`creator`] finds it, and without changing anything.
+#[derive(Debug)]
+pub enum Caller {
+    /// A managed process.
+    Managed(Box<Record>),
+    /// Another one.
+    Outside(Identity),
+    /// One that is outside of our pid namespace, or hidden from us.
+    OutOfSight,
+}
+
+/// Finds out on whose behalf procctl runs. Without a run directory there are no managed processes.
+pub fn caller(run_dir: Option<&RunDir>) -> Result<Caller> {
+    if let Some(pid) = pid_in_variable()? {
+        let (process, _pidfd) = living(pid, PARENT_VARIABLE)?;
+        let found = observe::ids_named_by(pid).find_map(|id| look_alive(run_dir?, &id));
+        return Ok(match found.filter(|(record, _)| record.pid == Some(pid)) {
+            Some((record, _)) => Caller::Managed(Box::new(record)),
+            None => Caller::Outside(process),
+        });
+    }
+    let named = run_dir.zip(id_in_environment()).and_then(|(run_dir, id)| look_alive(run_dir, &id));
+    if let Some((record, monitored)) = named
+        && is_around(&record, monitored)
+    {
+        return Ok(Caller::Managed(Box::new(record)));
+    }
+    Ok(match os_parent_beyond_subshells()? {
+        Some((process, _)) => Caller::Outside(process),
+        None => Caller::OutOfSight,
+    })
 }
 
 /// The pids of the caller's OS ancestors, nearest first.
@@ -214,6 +274,23 @@ fn is_fork_without_exec(child: &Stat, parent: &Stat) -> bool {
 
 fn still_child(child: &Identity, of: i32) -> bool {
     Stat::of(child.pid).is_ok_and(|stat| stat.parent == of && stat.start_ticks == child.start_ticks)
+}
+
+/// The record of a process that lives, and whether its monitor does. `None` also where that cannot be found out.
+fn look_alive(run_dir: &RunDir, id: &Id) -> Option<(Record, bool)> {
+    let entry = run_dir.entry(id).ok()??;
+    match observe::look(run_dir, &entry).ok()? {
+        Some((record, Facts::Monitored { process: Some((_, Stage::Alive)), .. })) => Some((record, true)),
+        Some((record, Facts::Orphaned { stage: Stage::Alive, .. })) => Some((record, false)),
+        Some(_) => None,
+        // It is so young that its monitor has not let the record appear.
+        None => {
+            let record = entry.load_starting().ok()??;
+            let pidfd = record.process()?.open().ok()??;
+            let stage = pidfd::stage(pidfd.as_fd()).ok()?;
+            (stage == Stage::Alive).then_some((record, true))
+        }
+    }
 }
 
 /// The ids of a managed process and of those that created it, as far up as there are records.

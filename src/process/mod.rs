@@ -8,6 +8,7 @@
 pub mod authkey;
 pub mod change;
 pub mod child;
+pub mod doctor;
 pub mod ending;
 pub mod entry;
 pub mod environment;

@@ -170,6 +170,22 @@ pub fn facts(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>>
     }
 }
 
+/// As [`facts`], and nothing is changed: no new monitor is made, and what was cut off is left as it is.
+pub fn look(run_dir: &RunDir, entry: &Entry) -> Result<Option<(Record, Facts)>> {
+    loop {
+        let Some(record) = entry.load()? else { return Ok(None) };
+        let facts = match record.state {
+            State::Stopped => Facts::Final,
+            State::Initial => Facts::Initial,
+            State::Started => match facts_of_started(run_dir, entry, &record)? {
+                Some(facts) => facts,
+                None => continue,
+            },
+        };
+        return Ok(Some((record, facts)));
+    }
+}
+
 /// Records the end of a process without a monitor that nobody has reaped yet, if /proc tells it.
 fn settle_zombie(run_dir: &RunDir, entry: &Entry, record: &Record, pidfd: &OwnedFd, stage: Stage) -> bool {
     if stage != Stage::Zombie {
@@ -368,6 +384,19 @@ pub fn live_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
 
 /// The live managed process with that pid, if its environment or its monitor names it.
 pub fn named_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
+    for id in ids_named_by(pid) {
+        if let Some(seen) = if_usable(by_id_when_started(run_dir, &id))?
+            && seen.is_alive()
+            && seen.record.pid == Some(pid)
+        {
+            return Ok(Some(seen));
+        }
+    }
+    Ok(None)
+}
+
+/// The ids that the environment of an OS process, and then its monitor, say it has.
+pub fn ids_named_by(pid: i32) -> impl Iterator<Item = Id> {
     let in_environment = || Id::parse(proc::environment_variable(pid, ID_VARIABLE)?.to_str()?);
     let of_monitor = || {
         let monitor = proc::arguments(Stat::of(pid).ok()?.parent).ok()?;
@@ -379,13 +408,5 @@ pub fn named_with_pid(run_dir: &RunDir, pid: i32) -> Result<Option<Observed>> {
                 .next()?,
         )
     };
-    for id in [in_environment(), of_monitor()].into_iter().flatten() {
-        if let Some(seen) = if_usable(by_id_when_started(run_dir, &id))?
-            && seen.is_alive()
-            && seen.record.pid == Some(pid)
-        {
-            return Ok(Some(seen));
-        }
-    }
-    Ok(None)
+    [in_environment(), of_monitor()].into_iter().flatten()
 }

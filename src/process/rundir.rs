@@ -38,23 +38,29 @@ pub struct RunDir {
 
 /// Where the run directory is: the option, the variable, or the default. Absolute.
 pub fn locate(option: Option<&Path>) -> Result<PathBuf> {
+    locate_and_say(option).map(|(path, _)| path)
+}
+
+/// As [`locate`], with the option or the variable that says so.
+pub fn locate_and_say(option: Option<&Path>) -> Result<(PathBuf, &'static str)> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let chosen = if let Some(option) = option {
+    let (chosen, by) = if let Some(option) = option {
         if option.as_os_str().is_empty() {
             return Err(Error::refused("--run-dir is empty"));
         }
-        option.to_owned()
+        (option.to_owned(), "--run-dir")
     } else if let Some(path) = variable(VARIABLE) {
-        path
+        (path, VARIABLE)
     } else if let Some(state) = variable("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
         // The XDG specification says that a relative path there is to be ignored.
-        state.join("procctl")
+        (state.join("procctl"), "XDG_STATE_HOME")
     } else if let Some(home) = variable("HOME").filter(|path| path.is_absolute()) {
-        home.join(".local/state/procctl")
+        (home.join(".local/state/procctl"), "HOME")
     } else {
-        PathBuf::from(format!("/tmp/procctl-{}", system::user_id()))
+        (PathBuf::from(format!("/tmp/procctl-{}", system::user_id())), "no HOME")
     };
-    std::path::absolute(&chosen).map_err(|e| FileError::new("find", chosen, e).into())
+    let path = std::path::absolute(&chosen).map_err(|e| FileError::new("find", chosen, e))?;
+    Ok((path, by))
 }
 
 impl RunDir {

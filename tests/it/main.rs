@@ -14,6 +14,7 @@ mod dead_monitor;
 mod directory;
 mod disk;
 mod docs;
+mod doctor;
 mod family;
 mod format;
 mod generated;
