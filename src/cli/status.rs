@@ -1,8 +1,10 @@
 //! `status`.
 
+use std::time::Duration;
+
 use clap::Args;
 
-use super::values::{ColumnParser, parse_key, parse_lines, parse_pattern, reference};
+use super::values::{ColumnParser, parse_every, parse_key, parse_lines, parse_pattern, reference};
 use crate::output::table::Column;
 use crate::output::table::sort::Key;
 
@@ -48,6 +50,16 @@ pub struct Status {
     /// How many lines of the log a page shows
     #[arg(short = 'n', long, value_name = "LINES", value_parser = parse_lines, default_value = "10", allow_hyphen_values = true)]
     pub lines: usize,
+    /// Show it again on every change of state, and every T for CPU and memory [default: 2]
+    #[arg(
+        long,
+        value_name = "T",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = parse_every
+    )]
+    pub watch: Option<Duration>,
     /// Cut nothing to the width of the terminal
     #[arg(long)]
     pub no_trunc: bool,

@@ -2,12 +2,14 @@
 
 use std::ffi::OsStr;
 
+use std::time::Duration;
+
 use clap::builder::{OsStringValueParser, PossibleValue, StringValueParser, TypedValueParser};
 
 use crate::os::signals;
 use crate::output::table::Column;
 use crate::output::table::sort::Key;
-use crate::process::name;
+use crate::process::{name, time};
 
 pub(super) fn parse_name(text: &str) -> Result<String, String> {
     name::check(text).map(|()| text.to_owned())
@@ -22,6 +24,12 @@ pub(super) fn parse_descriptor(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|&number| number >= 0);
     number
         .ok_or_else(|| format!("'{}' is no descriptor: write the number of an open one", text.escape_debug()))
+}
+
+/// How often something is done.
+pub(super) fn parse_every(text: &str) -> Result<Duration, String> {
+    let every = time::parse(text)?;
+    if every.is_zero() { Err("it must be more than zero".to_owned()) } else { Ok(every) }
 }
 
 pub(super) fn parse_lines(text: &str) -> Result<usize, String> {

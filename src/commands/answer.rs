@@ -35,10 +35,15 @@ pub(super) fn value(bytes: &[u8]) -> anyhow::Result<()> {
     raw(&[bytes, b"\n"].concat())
 }
 
-/// Prints JSON: one value, indented on a terminal.
-pub(super) fn json(value: &serde_json::Value) -> anyhow::Result<()> {
+/// JSON for standard output: one value, indented on a terminal, and a line end.
+pub(super) fn json_text(value: &serde_json::Value) -> String {
     let text = if terminal::is_terminal() { format!("{value:#}") } else { value.to_string() };
-    line(&escape::json(&text))
+    escape::json(&text) + "\n"
+}
+
+/// Prints JSON.
+pub(super) fn json(value: &serde_json::Value) -> anyhow::Result<()> {
+    raw(json_text(value).as_bytes())
 }
 
 /// A record as a JSON value.

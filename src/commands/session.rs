@@ -39,7 +39,8 @@ impl Session {
         self.global.run_dir.as_deref()
     }
 
-    fn path(&self) -> Result<PathBuf> {
+    /// Where the run directory is, or would be.
+    pub(super) fn path(&self) -> Result<PathBuf> {
         rundir::locate(self.run_dir_option())
     }
 

@@ -6,11 +6,14 @@
 #![expect(unsafe_code, reason = "system calls that no library wraps; nowhere else")]
 
 pub mod arguments;
+pub mod caught;
 pub mod environment;
 pub mod fault;
 pub mod fd;
 pub mod fs;
 pub mod heap;
+pub mod inotify;
+pub mod keyboard;
 pub mod lock;
 pub mod mount;
 pub mod pidfd;

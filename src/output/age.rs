@@ -15,9 +15,29 @@ pub fn short(time: Duration) -> String {
     }
 }
 
+/// A time that somebody has chosen, as it would be typed: `2s`, `0.5s`, `90s`, `1h`, `7d`.
+pub fn as_typed(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if time.subsec_nanos() == 0 && seconds > 0 {
+        for (unit, name) in [(86400, 'd'), (3600, 'h'), (60, 'm')] {
+            if seconds.is_multiple_of(unit) {
+                return format!("{}{name}", seconds / unit);
+            }
+        }
+    }
+    format!("{}s", time.as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_it_would_be_typed() {
+        let ms = |ms| as_typed(Duration::from_millis(ms));
+        assert_eq!([ms(0), ms(2000), ms(500), ms(90_000)], ["0s", "2s", "0.5s", "90s"]);
+        assert_eq!([ms(120_000), ms(3_600_000), ms(604_800_000)], ["2m", "1h", "7d"]);
+    }
 
     #[test]
     fn two_units_at_most() {

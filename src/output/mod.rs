@@ -4,6 +4,7 @@ pub mod age;
 pub mod cut;
 pub mod doctor;
 pub mod escape;
+pub mod frame;
 pub mod page;
 pub mod prefix;
 pub mod screen;

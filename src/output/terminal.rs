@@ -15,6 +15,14 @@ pub fn use_colour(asked: Option<bool>) -> bool {
 
 /// The terminal's columns; `None` if it is none, or does not tell.
 pub fn width() -> Option<u16> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(size.ws_col)
+    size().map(|size| size.ws_col).filter(|&columns| columns > 0)
+}
+
+/// The terminal's lines; `None` if it is none, or does not tell.
+pub fn height() -> Option<u16> {
+    size().map(|size| size.ws_row).filter(|&lines| lines > 0)
+}
+
+fn size() -> Option<rustix::termios::Winsize> {
+    rustix::termios::tcgetwinsize(std::io::stdout()).ok()
 }

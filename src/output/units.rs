@@ -29,6 +29,12 @@ pub fn cpu(seconds: f64) -> String {
     age::short(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
+/// A share of one CPU, in per cent: `0.3`, `12`, `250`.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 9.95 { format!("{percent:.1}") } else { format!("{percent:.0}") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +60,14 @@ mod tests {
     #[test]
     fn cpu_time() {
         assert_eq!([cpu(0.0), cpu(0.018), cpu(9.99), cpu(75.0)], ["0.00s", "0.02s", "9.99s", "1m15s"]);
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(
+            [percent(0.0), percent(0.0312), percent(0.0999), percent(2.5)],
+            ["0.0", "3.1", "10", "250"]
+        );
     }
 
     proptest! {

@@ -21,6 +21,7 @@ use super::monitor::TITLE;
 use super::observe::{Life, Observed, Pin};
 use super::record::Record;
 use super::rundir::RunDir;
+use super::share::Shares;
 
 /// What a live process takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Live {
     pub peak_rss_bytes: Option<u64>,
     /// How many descriptors it has open; `None` if that is not told, or was not asked for.
     pub descriptors: Option<u64>,
+    /// The share of one CPU since the last look; `None` at the first.
+    pub cpu_share: Option<f64>,
 }
 
 /// How much to read.
@@ -51,7 +54,7 @@ fn within_reach(seen: &Observed) -> Option<Identity> {
 }
 
 /// Reads it. `None` of a process that does not live any more, that /proc hides, or that is elsewhere.
-pub fn of(seen: &Observed, detail: Detail) -> Option<Live> {
+pub fn of(seen: &Observed, detail: Detail, shares: &Shares) -> Option<Live> {
     let process = within_reach(seen)?;
     let pidfd = process.open().ok()??;
     let (_, load) = Load::of(process.pid).ok()?;
@@ -60,8 +63,12 @@ pub fn of(seen: &Observed, detail: Detail) -> Option<Live> {
         load,
         peak_rss_bytes: if all { proc::peak_rss_bytes(process.pid).ok().flatten() } else { None },
         descriptors: if all { proc::descriptors(process.pid).ok() } else { None },
+        cpu_share: None,
     };
-    pidfd::is_unreaped(pidfd.as_fd()).then_some(live)
+    pidfd::is_unreaped(pidfd.as_fd()).then(|| {
+        let cpu_share = shares.of(process.pid, process.start_ticks, load.cpu_seconds());
+        Live { cpu_share, ..live }
+    })
 }
 
 /// A process that descends from a managed one.
@@ -81,6 +88,8 @@ pub struct Descendant {
     pub arguments: Vec<OsString>,
     /// CPU time, memory, threads.
     pub load: Load,
+    /// The share of one CPU since the last look; `None` at the first.
+    pub cpu_share: Option<f64>,
     /// Its record, if procctl started it.
     pub managed: Option<Box<Record>>,
 }
@@ -97,12 +106,13 @@ pub enum Managed {
 /// Everything alive that descends from a process, parents before their children, but the caller: it is gone when anybody
 /// reads of it. Monitors are passed over: what hangs on one is shown where it hangs. Processes whose parents have ended
 /// count, as far as the monitor has inherited them.
-pub fn descendants(run_dir: &RunDir, seen: &Observed, managed: Managed) -> Vec<Descendant> {
+pub fn descendants(run_dir: &RunDir, seen: &Observed, managed: Managed, shares: &Shares) -> Vec<Descendant> {
     let Some(process) = within_reach(seen) else { return Vec::new() };
     let Ok(Some(pidfd)) = process.open() else { return Vec::new() };
     let mut walk = Walk {
         run_dir,
         managed,
+        shares,
         scan: None,
         known: BTreeSet::from([process.pid, own_pid()]),
         found: Vec::new(),
@@ -139,6 +149,7 @@ struct Rumour {
 struct Walk<'a> {
     run_dir: &'a RunDir,
     managed: Managed,
+    shares: &'a Shares,
     /// Where the kernel does not list children: everybody's, read once.
     scan: Option<BTreeMap<i32, Vec<i32>>>,
     known: BTreeSet<i32>,
@@ -199,6 +210,7 @@ impl Walk<'_> {
             comm: stat.comm,
             arguments,
             load,
+            cpu_share: self.shares.of(pid, stat.start_ticks, load.cpu_seconds()),
             managed: record,
         });
         children
@@ -292,15 +304,15 @@ mod tests {
             let entry = Entry { id: record.id.clone(), dir };
             Observed { entry, record, life: Life::Alive { pin: Pin::Released, monitored: true } }
         };
-        let live = of(&seen(me), Detail::All).expect("it lives");
+        let live = of(&seen(me), Detail::All, &Shares::default()).expect("it lives");
         assert!(live.load.rss_bytes > 0 && live.peak_rss_bytes.is_some() && live.descriptors.is_some());
         let other = match me.pidfd_inode {
             Some(inode) => Identity { pidfd_inode: Some(inode + 1), ..me },
             None => Identity { start_ticks: me.start_ticks + 1, ..me },
         };
-        assert_eq!(of(&seen(other), Detail::All), None);
+        assert_eq!(of(&seen(other), Detail::All, &Shares::default()), None);
         let mut elsewhere = seen(me);
         elsewhere.life = Life::Alive { pin: Pin::OutOfReach, monitored: true };
-        assert_eq!(of(&elsewhere, Detail::Load), None);
+        assert_eq!(of(&elsewhere, Detail::Load, &Shares::default()), None);
     }
 }

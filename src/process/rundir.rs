@@ -122,9 +122,20 @@ impl RunDir {
         self.patience.get_or_init(|| Deadline::after(IN_ALL)).left().unwrap_or(IN_ALL)
     }
 
+    /// From now on until then, instead. For a command that looks again and again.
+    pub fn be_patient_for(&mut self, time: Duration) {
+        self.patience = OnceCell::from(Deadline::after(time));
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Whether its path still leads to it.
+    pub fn is_in_place(&self) -> bool {
+        let now = fs::stat_of(self.path(), Follow::Yes);
+        now.is_ok_and(|now| self.root.metadata().is_ok_and(|is| fs::same_file(&is, &now)))
     }
 
     /// The index by name.

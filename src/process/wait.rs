@@ -69,7 +69,7 @@ impl Waiting {
     }
 
     /// Looks again after something happened.
-    fn advance(&mut self, run_dir: &RunDir) -> Result<()> {
+    pub fn advance(&mut self, run_dir: &RunDir) -> Result<()> {
         let kept = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Monitor(_, pidfd) => pidfd,
             Phase::End(pidfd) | Phase::Reaping(pidfd) => Some(pidfd),

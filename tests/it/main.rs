@@ -62,3 +62,4 @@ mod terminate;
 mod tracer;
 mod truth;
 mod upgrade;
+mod watch;

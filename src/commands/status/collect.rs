@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::super::report;
 use crate::cli::Status;
 use crate::output::table::sort::{self, Key};
 use crate::output::table::{Column, Row, Subject};
-use crate::process::error::{self, Result};
+use crate::process::error::{self, Error, Result};
 use crate::process::id::Id;
 use crate::process::live::{self, Detail, Live};
 use crate::process::observe::{self, Life, Observed};
 use crate::process::reference::{Purpose, Resolver};
 use crate::process::rundir::RunDir;
+use crate::process::share::Shares;
 
 /// A process, and what /proc says of it where that is wanted.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Found {
     pub(super) broken: Vec<(String, String)>,
     /// In a tree: those that were asked for. The others are there for their place in it.
     pub(super) wanted: BTreeSet<Id>,
+    /// What could not be looked at. The rest is shown all the same.
+    pub(super) complaints: Vec<Error>,
 }
 
 impl Found {
@@ -45,10 +47,12 @@ impl Found {
 
 /// The columns of the table, or of the tree.
 pub(super) fn columns(args: &Status) -> &[Column] {
-    match (args.columns.is_empty(), args.tree) {
-        (false, _) => &args.columns,
-        (true, true) => &Column::TREE,
-        (true, false) => &Column::TABLE,
+    match (args.tree, args.watch.is_some()) {
+        _ if !args.columns.is_empty() => &args.columns,
+        (true, false) => &Column::TREE,
+        (true, true) => &Column::WATCH_TREE,
+        (false, false) => &Column::TABLE,
+        (false, true) => &Column::WATCH,
     }
 }
 
@@ -58,19 +62,18 @@ pub(super) fn is_pages(args: &Status) -> bool {
 }
 
 /// Collects it.
-pub(super) fn collect(run_dir: &RunDir, args: &Status) -> Result<Found> {
+pub(super) fn collect(run_dir: &RunDir, args: &Status, shares: &Shares) -> Result<Found> {
     let resolver = Resolver::new(run_dir);
     let mut found =
         if args.tree { all_for_a_tree(run_dir, &resolver, args)? } else { named(run_dir, &resolver, args)? };
-    // The others are shown all the same.
-    report::errors(resolver.take_broken());
+    found.complaints = resolver.take_broken();
     if !args.tree {
         found.processes.retain(|one| passes(&one.seen, args));
     }
     if is_filtered(args) {
         found.broken.clear();
     }
-    read_live(&mut found, args);
+    read_live(&mut found, args, shares);
     // Those that are named stay in the order in which they were.
     if args.tree || args.references.is_empty() || !args.sort.is_empty() {
         sort(&mut found.processes, &args.sort);
@@ -156,7 +159,7 @@ fn passes(seen: &Observed, args: &Status) -> bool {
 }
 
 /// Looks at /proc as far as what is shown, or sorted by, needs it.
-fn read_live(found: &mut Found, args: &Status) {
+fn read_live(found: &mut Found, args: &Status, shares: &Shares) {
     let mut needed: Vec<Column> = args.sort.iter().map(|key| key.column).collect();
     if !args.json {
         needed.extend(columns(args));
@@ -169,7 +172,7 @@ fn read_live(found: &mut Found, args: &Status) {
         return;
     };
     for one in &mut found.processes {
-        one.live = live::of(&one.seen, detail);
+        one.live = live::of(&one.seen, detail, shares);
     }
 }
 

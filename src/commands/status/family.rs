@@ -10,6 +10,7 @@ use crate::process::live::{self, Descendant, Fate, Managed};
 use crate::process::observe::Observed;
 use crate::process::record::Parent;
 use crate::process::rundir::RunDir;
+use crate::process::share::Shares;
 
 /// Who created whom.
 pub(super) struct Lineage<'a> {
@@ -58,7 +59,7 @@ pub(super) struct Family<'a> {
 
 impl<'a> Family<'a> {
     /// Without a run directory nothing is looked up in /proc.
-    pub(super) fn of(run_dir: Option<&RunDir>, found: &'a Found) -> Self {
+    pub(super) fn of(run_dir: Option<(&RunDir, &Shares)>, found: &'a Found) -> Self {
         let mut planter = Planter {
             run_dir,
             found,
@@ -98,7 +99,7 @@ impl<'a> Family<'a> {
 }
 
 struct Planter<'a, 'b> {
-    run_dir: Option<&'b RunDir>,
+    run_dir: Option<(&'b RunDir, &'b Shares)>,
     found: &'a Found,
     items: Vec<(usize, Item<'a>)>,
     planted: BTreeSet<&'a Id>,
@@ -129,7 +130,7 @@ impl<'a> Planter<'a, '_> {
             let first = &children[0].seen.record;
             let depth = match &first.parent {
                 Some(parent) => {
-                    let fate = |run_dir| live::fate_of_parent(run_dir, first);
+                    let fate = |(run_dir, _)| live::fate_of_parent(run_dir, first);
                     self.items.push((0, Item::Outside(parent, self.run_dir.map_or(Fate::Unknown, fate))));
                     1
                 }
@@ -152,10 +153,10 @@ impl<'a> Planter<'a, '_> {
                 continue;
             }
             self.items.push((depth, Item::Process(one)));
-            if let Some(run_dir) = self.run_dir
+            if let Some((run_dir, shares)) = self.run_dir
                 && self.found.wanted.contains(id)
             {
-                let below = live::descendants(run_dir, &one.seen, Managed::LeftOut);
+                let below = live::descendants(run_dir, &one.seen, Managed::LeftOut, shares);
                 self.items
                     .extend(below.into_iter().map(|one| (depth + 1 + one.depth, Item::Descendant(one))));
             }

@@ -3,39 +3,45 @@
 mod collect;
 mod family;
 mod pages;
+mod scripts;
+mod watch;
 
-use super::format::Format;
 use super::{Outcome, Session, answer, report};
 use crate::cli::Status;
 use crate::output::table::{self, Column, Style};
 use crate::output::terminal;
-use crate::process::observe::Observed;
 use crate::process::rundir::RunDir;
-use crate::process::schema::Fields;
+use crate::process::share::Shares;
 
 use collect::Found;
 use family::Family;
+use scripts::Scripts;
 
 pub(super) fn run(session: &Session, args: &Status) -> Outcome {
-    let format =
-        args.format.as_deref().map(|template| Format::new(template, &Fields::of_record())).transpose()?;
+    let scripts = Scripts::new(args)?;
+    if let Some(every) = args.watch {
+        return watch::run(session, args, &scripts, every);
+    }
     let run_dir = session.run_dir()?;
-    let found = match &run_dir {
-        Some(run_dir) => collect::collect(run_dir, args)?,
+    let shares = Shares::default();
+    let mut found = match &run_dir {
+        Some(run_dir) => collect::collect(run_dir, args, &shares)?,
         None if args.references.is_empty() => Found::default(),
         None => return session.existing_run_dir().map(|_| 0).map_err(Into::into),
     };
-    if args.json {
-        return print_json(&found, args);
-    }
-    if let Some(format) = format {
-        return print_format(&found, args, &format);
+    // The others are shown all the same.
+    report::errors(std::mem::take(&mut found.complaints));
+    if scripts.are_there() {
+        answer::raw(&scripts.print(&found)?)?;
+        // The answer has only what is a record.
+        for (_, why) in &found.broken {
+            report::lines(why, None);
+        }
+        return Ok(0);
     }
     match run_dir {
         Some(run_dir) if !found.is_empty() => {
-            let width = if args.no_trunc { None } else { terminal::width() };
-            let style = Style { colour: session.colour(), width };
-            let drawn = draw(&run_dir, args, &found, style);
+            let drawn = draw(&run_dir, &shares, args, &found, style(session, args));
             answer::raw(drawn.text.as_bytes())?;
             if !args.columns.is_empty() && !session.is_quiet() {
                 say_left_out(&drawn.left_out);
@@ -46,55 +52,23 @@ pub(super) fn run(session: &Session, args: &Status) -> Outcome {
     }
 }
 
+/// How standard output is drawn on.
+fn style(session: &Session, args: &Status) -> Style {
+    let width = if args.no_trunc { None } else { terminal::width() };
+    Style { colour: session.colour(), width }
+}
+
 /// The picture of what was found: pages, a tree or a table.
-fn draw(run_dir: &RunDir, args: &Status, found: &Found, style: Style) -> table::Drawn {
+fn draw(run_dir: &RunDir, shares: &Shares, args: &Status, found: &Found, style: Style) -> table::Drawn {
     if collect::is_pages(args) {
-        let text = pages::draw(run_dir, found, args.lines, style);
+        let text = pages::draw(run_dir, shares, found, args.lines, style);
         return table::Drawn { text, left_out: Vec::new() };
     }
     let columns = collect::columns(args);
     if args.tree {
-        return table::draw(&Family::of(Some(run_dir), found).rows(), columns, style);
+        return table::draw(&Family::of(Some((run_dir, shares)), found).rows(), columns, style);
     }
     table::draw(&found.rows(), columns, style)
-}
-
-/// What a script is told of, in this order.
-fn records<'a>(found: &'a Found, family: Option<&'a Family<'_>>) -> Vec<&'a Observed> {
-    family.map_or_else(
-        || found.processes.iter().map(|one| &one.seen).collect(),
-        |family| family.wanted().collect(),
-    )
-}
-
-/// Broken records are named on standard error: the array has only what is a record.
-fn print_json(found: &Found, args: &Status) -> Outcome {
-    let family = args.tree.then(|| Family::of(None, found));
-    let values = records(found, family.as_ref())
-        .iter()
-        .map(|seen| answer::to_value(&seen.record))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    answer::json(&values.into())?;
-    say_broken(found);
-    Ok(0)
-}
-
-/// A line for each.
-fn print_format(found: &Found, args: &Status, format: &Format) -> Outcome {
-    let family = args.tree.then(|| Family::of(None, found));
-    let mut lines = Vec::new();
-    for seen in records(found, family.as_ref()) {
-        lines.extend(format.line(&answer::to_value(&seen.record)?));
-    }
-    answer::raw(&lines)?;
-    say_broken(found);
-    Ok(0)
-}
-
-fn say_broken(found: &Found) {
-    for (_, why) in &found.broken {
-        report::lines(why, None);
-    }
 }
 
 /// Nobody is to miss a column in silence that was asked for.
@@ -107,22 +81,26 @@ fn say_left_out(columns: &[Column]) {
     report::lines(&what, Some("--no-trunc shows them all"));
 }
 
-fn say_empty(session: &Session, args: &Status) -> Outcome {
+/// That there is nothing, in words.
+fn empty(args: &Status) -> &'static str {
     let asked_more = args.ended || args.failed || !args.name.is_empty() || !args.references.is_empty();
-    let words = match (args.alive, args.children) {
+    match (args.alive, args.children) {
         _ if asked_more => "no process matches",
         (true, true) => "none of your processes is alive",
         (true, false) => "no process is alive",
         (false, true) => "you have no processes",
         (false, false) => "no processes",
-    };
+    }
+}
+
+fn say_empty(session: &Session, args: &Status) -> Outcome {
     if session.is_quiet() {
         return Ok(0);
     }
     if terminal::is_terminal() {
-        answer::line(words)?;
+        answer::line(empty(args))?;
     } else {
-        report::lines(words, None);
+        report::lines(empty(args), None);
     }
     Ok(0)
 }

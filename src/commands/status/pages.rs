@@ -10,15 +10,16 @@ use crate::process::entry::LOG;
 use crate::process::live::{self, Managed};
 use crate::process::observe::Observed;
 use crate::process::rundir::RunDir;
+use crate::process::share::Shares;
 
 /// Draws them, with an empty line between two.
-pub(super) fn draw(run_dir: &RunDir, found: &Found, lines: usize, style: Style) -> String {
+pub(super) fn draw(run_dir: &RunDir, shares: &Shares, found: &Found, lines: usize, style: Style) -> String {
     let pages = found.processes.iter().map(|one| {
         let page = Page {
             seen: &one.seen,
             live: one.live,
             parent: live::fate_of_parent(run_dir, &one.seen.record),
-            descendants: live::descendants(run_dir, &one.seen, Managed::Listed),
+            descendants: live::descendants(run_dir, &one.seen, Managed::Listed, shares),
             log: last_lines(&one.seen, lines),
         };
         page::draw(&page, style)

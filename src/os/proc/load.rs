@@ -18,6 +18,11 @@ pub struct Load {
 }
 
 impl Load {
+    /// CPU time in all, seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        self.user_seconds + self.system_seconds
+    }
+
     /// Reads it, with the other facts of that line. `ENOENT` or `ESRCH` when there is no such process.
     pub fn of(pid: i32) -> io::Result<(Stat, Self)> {
         read_stat_line(&format!("/proc/{pid}/stat"), |line| Some((Stat::parse(line)?, Self::parse(line)?)))

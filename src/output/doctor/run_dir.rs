@@ -20,19 +20,12 @@ pub(super) fn judge(run_dir: &RunDirectory) -> Vec<Finding> {
     found.push(match (&run_dir.keep_problem, run_dir.keep_seconds) {
         (Some(problem), _) => Finding::problem("ended records", problem),
         (None, Some(seconds)) => {
-            Finding::ok("ended records", format!("kept for {}; PROCCTL_KEEP changes that", time(seconds)))
+            let time = age::as_typed(Duration::from_secs(seconds));
+            Finding::ok("ended records", format!("kept for {time}; PROCCTL_KEEP changes that"))
         }
         (None, None) => Finding::ok("ended records", "kept until they are closed, as PROCCTL_KEEP says"),
     });
     found
-}
-
-fn time(seconds: u64) -> String {
-    const DAY: u64 = 24 * 60 * 60;
-    if seconds.is_multiple_of(DAY) && seconds > 0 {
-        return format!("{}d", seconds / DAY);
-    }
-    age::short(Duration::from_secs(seconds))
 }
 
 fn place(run_dir: &RunDirectory) -> Finding {

@@ -123,7 +123,7 @@ impl Sheet {
         if all.is_empty() {
             return;
         }
-        let cpu: f64 = all.iter().map(|one| one.load.user_seconds + one.load.system_seconds).sum();
+        let cpu: f64 = all.iter().map(|one| one.load.cpu_seconds()).sum();
         let rss: u64 = all.iter().map(|one| one.load.rss_bytes).sum();
         let what = if all.len() == 1 { "descendant" } else { "descendants" };
         self.field(
@@ -138,7 +138,7 @@ impl Sheet {
         let widest = heads.iter().map(|head| width(head)).max().unwrap_or(0);
         for (head, one) in heads.iter().zip(all) {
             let space = widest - width(head);
-            let cpu = units::cpu(one.load.user_seconds + one.load.system_seconds);
+            let cpu = units::cpu(one.load.cpu_seconds());
             let rss = if one.zombie { "-".to_owned() } else { units::bytes(one.load.rss_bytes) };
             let mut line = format!("{:INDENT$}{head}{:space$}  {cpu:>7}  {rss:>5}  ", "", "");
             if let Some(record) = &one.managed {
@@ -197,7 +197,10 @@ fn cpu(record: &Record, live: Option<&Live>) -> Option<String> {
         .or_else(|| record.usage.map(|usage| (usage.user_seconds, usage.system_seconds)))
         .or_else(|| record.partial_usage.map(|usage| (usage.user_seconds, usage.system_seconds)));
     let (user, system) = seconds?;
-    Some(format!("{} (user {}, system {})", units::cpu(user + system), units::cpu(user), units::cpu(system)))
+    let now = live.and_then(|live| live.cpu_share);
+    let now = now.map(|share| format!(", now {}%", units::percent(share))).unwrap_or_default();
+    let all = units::cpu(user + system);
+    Some(format!("{all} (user {}, system {}){now}", units::cpu(user), units::cpu(system)))
 }
 
 fn memory(record: &Record, live: Option<&Live>) -> Option<String> {

@@ -20,6 +20,7 @@ pub enum Column {
     Ended,
     EndedBy,
     Cpu,
+    CpuShare,
     Rss,
     Peak,
     Threads,
@@ -33,7 +34,7 @@ pub enum Column {
 
 impl Column {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Id,
         Self::Name,
         Self::Pid,
@@ -48,6 +49,7 @@ impl Column {
         Self::Ended,
         Self::EndedBy,
         Self::Cpu,
+        Self::CpuShare,
         Self::Rss,
         Self::Peak,
         Self::Threads,
@@ -67,6 +69,14 @@ impl Column {
     pub const TREE: [Self; 7] =
         [Self::Name, Self::Id, Self::Pid, Self::State, Self::Cpu, Self::Rss, Self::Command];
 
+    /// Those of a table that is watched.
+    pub const WATCH: [Self; 8] =
+        [Self::Id, Self::Name, Self::Pid, Self::State, Self::Age, Self::CpuShare, Self::Rss, Self::Command];
+
+    /// Those of a tree that is watched.
+    pub const WATCH_TREE: [Self; 8] =
+        [Self::Name, Self::Id, Self::Pid, Self::State, Self::Age, Self::CpuShare, Self::Rss, Self::Command];
+
     /// As it is typed.
     pub const fn name(self) -> &'static str {
         match self {
@@ -84,6 +94,7 @@ impl Column {
             Self::Ended => "ended",
             Self::EndedBy => "ended-by",
             Self::Cpu => "cpu",
+            Self::CpuShare => "cpu%",
             Self::Rss => "rss",
             Self::Peak => "peak",
             Self::Threads => "threads",
@@ -119,6 +130,7 @@ impl Column {
             Self::Pid
                 | Self::Exitcode
                 | Self::Cpu
+                | Self::CpuShare
                 | Self::Rss
                 | Self::Peak
                 | Self::Threads
@@ -129,7 +141,7 @@ impl Column {
 
     /// Whether /proc must be looked at for it.
     pub fn is_live(self) -> bool {
-        matches!(self, Self::Cpu | Self::Rss | Self::Threads) || self.is_live_in_detail()
+        matches!(self, Self::Cpu | Self::CpuShare | Self::Rss | Self::Threads) || self.is_live_in_detail()
     }
 
     /// Whether that takes more than one look.
@@ -166,7 +178,7 @@ impl Column {
             Self::Command => Some(3),
             Self::Age => Some(4),
             Self::Exitcode | Self::Ended | Self::EndedBy | Self::Lost => Some(5),
-            Self::Cpu | Self::Rss => Some(6),
+            Self::Cpu | Self::CpuShare | Self::Rss => Some(6),
             Self::Started | Self::Created | Self::Host => Some(7),
             Self::Parent => Some(8),
             _ => Some(9),

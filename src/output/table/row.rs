@@ -1,6 +1,7 @@
 //! The rows: what each column says of a process.
 
 use std::ffi::OsStr;
+use std::time::Duration;
 
 use crate::process::identity::Identity;
 use crate::process::live::{Descendant, Fate, Live};
@@ -107,6 +108,7 @@ pub(super) fn of_process(seen: &Observed, live: Option<&Live>, column: Column) -
         Column::Ended => record.stopped_at.map(Moment::local),
         Column::EndedBy => record.ended_by.as_ref().map(ended_by),
         Column::Cpu => cpu_seconds(record, live).map(units::cpu),
+        Column::CpuShare => cpu_share(seen, live).map(units::percent),
         Column::Rss => live.map(|live| units::bytes(live.load.rss_bytes)),
         Column::Peak => peak_bytes(record, live).map(units::bytes),
         Column::Threads => live.map(|live| live.load.threads.to_string()),
@@ -128,7 +130,11 @@ fn of_descendant(descendant: &Descendant, column: Column) -> Option<String> {
         Column::Age => Some(age::short(started_at(descendant).elapsed())),
         Column::Started => Some(started_at(descendant).local()),
         Column::Command => Some(command_of(descendant)),
-        Column::Cpu => Some(units::cpu(load.user_seconds + load.system_seconds)),
+        Column::Cpu => Some(units::cpu(load.cpu_seconds())),
+        Column::CpuShare if !descendant.zombie => {
+            let lived = started_at(descendant).elapsed();
+            descendant.cpu_share.or_else(|| share(load.cpu_seconds(), lived)).map(units::percent)
+        }
         Column::Rss if !descendant.zombie => Some(units::bytes(load.rss_bytes)),
         Column::Threads if !descendant.zombie => Some(load.threads.to_string()),
         _ => None,
@@ -174,7 +180,7 @@ fn parent(parent: &Parent) -> String {
 }
 
 /// How long it has lived, or lived.
-pub fn lifetime(seen: &Observed) -> Option<std::time::Duration> {
+pub fn lifetime(seen: &Observed) -> Option<Duration> {
     let started = seen.record.started_at?;
     match seen.record.stopped_at {
         Some(stopped) => Some(stopped.since(started)),
@@ -195,10 +201,22 @@ pub fn ended_by(deed: &EndedBy) -> String {
 
 /// The CPU time of a live process, or of an ended one.
 pub fn cpu_seconds(record: &Record, live: Option<&Live>) -> Option<f64> {
-    let live = live.map(|live| live.load.user_seconds + live.load.system_seconds);
+    let live = live.map(|live| live.load.cpu_seconds());
     let used = || record.usage.map(|usage| usage.user_seconds + usage.system_seconds);
     let in_part = || record.partial_usage.map(|usage| usage.user_seconds + usage.system_seconds);
     live.or_else(used).or_else(in_part)
+}
+
+/// The share of one CPU of a live process: since the last look, at the first one since its start.
+pub fn cpu_share(seen: &Observed, live: Option<&Live>) -> Option<f64> {
+    let live = live?;
+    live.cpu_share.or_else(|| share(live.load.cpu_seconds(), lifetime(seen)?))
+}
+
+fn share(seconds: f64, lived: Duration) -> Option<f64> {
+    // The clock of one is not that of the other: in its first moments, a process would seem to use several CPUs.
+    const TICK: f64 = 0.01;
+    (!lived.is_zero()).then(|| seconds / lived.as_secs_f64().max(TICK))
 }
 
 /// The most memory that it has had, or had.

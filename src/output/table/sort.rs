@@ -47,6 +47,7 @@ pub fn value(column: Column, seen: &Observed, live: Option<&Live>) -> Option<Val
         Column::Started => record.started_at.map(|at| at.micros() as f64),
         Column::Ended => record.stopped_at.map(|at| at.micros() as f64),
         Column::Cpu => row::cpu_seconds(record, live),
+        Column::CpuShare => row::cpu_share(seen, live),
         Column::Rss => live.map(|live| live.load.rss_bytes as f64),
         Column::Peak => row::peak_bytes(record, live).map(|bytes| bytes as f64),
         Column::Threads => live.map(|live| live.load.threads as f64),
