@@ -6,6 +6,8 @@ use std::fmt::Write;
 #[derive(Debug, Default)]
 pub struct Frame {
     lines: Vec<String>,
+    /// Nothing is known of the screen.
+    is_unknown: bool,
 }
 
 /// Begins and ends an update that terminals that know of it show in one go; the others pass over it.
@@ -16,6 +18,10 @@ impl Frame {
     /// What turns the old picture into the new one: the lines that differ. Empty, if none does.
     pub fn turn_into(&mut self, lines: Vec<String>) -> String {
         let mut text = String::new();
+        if std::mem::take(&mut self.is_unknown) {
+            self.lines.clear();
+            text.push_str("\x1b[H\x1b[J");
+        }
         for (at, line) in lines.iter().enumerate() {
             if self.lines.get(at) != Some(line) {
                 let _ = write!(text, "\x1b[{};1H{line}\x1b[K", at + 1);
@@ -28,10 +34,9 @@ impl Frame {
         if text.is_empty() { text } else { format!("{BEGIN}{text}{END}") }
     }
 
-    /// Nothing is known of the screen any more. What clears it.
-    pub fn forget(&mut self) -> &'static str {
-        self.lines.clear();
-        "\x1b[H\x1b[J"
+    /// Nothing is known of the screen any more.
+    pub fn forget(&mut self) {
+        self.is_unknown = true;
     }
 }
 
@@ -66,7 +71,8 @@ mod tests {
         );
         assert_eq!(frame.turn_into(lines("a")), format!("{BEGIN}\x1b[2;1H\x1b[J{END}"));
         frame.forget();
-        assert_eq!(frame.turn_into(lines("a")), format!("{BEGIN}\x1b[1;1Ha\x1b[K{END}"));
+        assert_eq!(frame.turn_into(lines("a")), format!("{BEGIN}\x1b[H\x1b[J\x1b[1;1Ha\x1b[K{END}"));
+        assert_eq!(frame.turn_into(lines("a")), "");
     }
 
     #[test]

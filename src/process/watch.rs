@@ -20,7 +20,7 @@ use crate::os::fs::{Dir, optional};
 use crate::os::inotify::{Event, Inotify, Wanted, What};
 
 use super::entry::RECORD;
-use super::error::{Error, Result};
+use super::error::{self, Error, Result};
 use super::id::Id;
 use super::names::Shelf;
 use super::rundir::RunDir;
@@ -69,7 +69,7 @@ impl Watcher {
         const SPARE: usize = 64;
         let failed = |e| cannot_watch(run_dir.path(), e);
         let mut watcher = Self {
-            events: Inotify::new().map_err(failed)?,
+            events: Inotify::new().map_err(|e| no_instance(&e))?,
             places: HashMap::new(),
             entries: HashMap::new(),
             waiting: BTreeMap::new(),
@@ -246,6 +246,11 @@ impl Watcher {
 
 const PROCESSES: &str = "processes";
 
+fn no_instance(e: &io::Error) -> Error {
+    let why = error::message(e);
+    Error::hinted(format!("cannot begin to watch: {why}"), "see fs.inotify.max_user_instances, and ulimit -n")
+}
+
 fn cannot_watch(path: &Path, e: io::Error) -> Error {
     Error::system(format!("cannot watch {}", path.display()), e)
 }
@@ -263,7 +268,7 @@ impl Absence {
     pub fn of(path: &Path) -> Result<Self> {
         let mut there = nearest(path);
         loop {
-            let events = Inotify::new().map_err(|e| cannot_watch(path, e))?;
+            let events = Inotify::new().map_err(|e| no_instance(&e))?;
             match events.watch_path(&there, Wanted::Arrivals) {
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {

@@ -8,7 +8,7 @@ mod watch;
 
 use super::{Outcome, Session, answer, report};
 use crate::cli::Status;
-use crate::output::table::{self, Column, Style};
+use crate::output::table::{self, Style};
 use crate::output::terminal;
 use crate::process::rundir::RunDir;
 use crate::process::share::Shares;
@@ -43,8 +43,8 @@ pub(super) fn run(session: &Session, args: &Status) -> Outcome {
         Some(run_dir) if !found.is_empty() => {
             let drawn = draw(&run_dir, &shares, args, &found, style(session, args));
             answer::raw(drawn.text.as_bytes())?;
-            if !args.columns.is_empty() && !session.is_quiet() {
-                say_left_out(&drawn.left_out);
+            if let Some((what, hint)) = left_out(session, args, &drawn) {
+                report::lines(&what, hint.as_deref());
             }
             Ok(0)
         }
@@ -71,14 +71,14 @@ fn draw(run_dir: &RunDir, shares: &Shares, args: &Status, found: &Found, style: 
     table::draw(&found.rows(), columns, style)
 }
 
-/// Nobody is to miss a column in silence that was asked for.
-fn say_left_out(columns: &[Column]) {
-    if columns.is_empty() {
-        return;
+/// Nobody is to miss a column in silence that was asked for: what to say of that, and what to do about it.
+fn left_out(session: &Session, args: &Status, drawn: &table::Drawn) -> Option<(String, Option<String>)> {
+    if args.columns.is_empty() || drawn.left_out.is_empty() || session.is_quiet() {
+        return None;
     }
-    let names: Vec<&str> = columns.iter().map(|column| column.name()).collect();
+    let names: Vec<&str> = drawn.left_out.iter().map(|column| column.name()).collect();
     let what = format!("the terminal is too narrow for these columns: {}", names.join(", "));
-    report::lines(&what, Some("--no-trunc shows them all"));
+    Some((what, Some("--no-trunc shows them all".to_owned())))
 }
 
 /// That there is nothing, in words.

@@ -51,7 +51,7 @@ pub(super) fn run(session: &Session, args: &Status, scripts: &Scripts<'_>, every
                 caught::do_as_usual(signal);
                 return Ok(0);
             }
-            Wish::Nothing | Wish::Look => {}
+            Wish::Nothing | Wish::Redraw | Wish::Look => {}
         }
         picture = looker.look(&mut source).unwrap_or_else(|e| Picture::of_error(&e));
     }
@@ -113,10 +113,14 @@ impl Looker<'_> {
             Some(run_dir) => collect::collect(run_dir, self.args, &self.shares)?,
             None => Found::default(),
         };
+        let mut left_out = None;
         let text = match run_dir {
             _ if self.scripts.are_there() => self.scripts.print(&found)?,
             Some(run_dir) if !found.is_empty() => {
-                draw(run_dir, &self.shares, self.args, &found, style(self.session, self.args)).text.into()
+                let style = style(self.session, self.args);
+                let drawn = draw(run_dir, &self.shares, self.args, &found, style);
+                left_out = super::left_out(self.session, self.args, &drawn);
+                drawn.text.into()
             }
             _ => format!("{}\n", empty(self.args)).into(),
         };
@@ -127,7 +131,7 @@ impl Looker<'_> {
             count: (found.processes.len(), alive),
             text,
             states: states(&found),
-            complaints: complaints(found, self.scripts),
+            complaints: complaints(found, self.scripts).into_iter().chain(left_out).collect(),
         })
     }
 
@@ -145,7 +149,8 @@ impl Looker<'_> {
             format!(", every {}", age::as_typed(self.every))
         };
         let keys = if has_keys { "q" } else { "^C" };
-        let partial = if source.is_partial() { "; too much to be told of every change" } else { "" };
+        let partial =
+            if source.is_partial() { "; some changes show late (fs.inotify.max_user_watches)" } else { "" };
         let text = format!("{alive} of {all} alive at {now}{every}{partial}; {keys} quits");
         Some(Tone::Faded.paint(&text, self.session.colour()))
     }
@@ -229,7 +234,7 @@ fn sleep(
     show: &mut Show,
 ) -> anyhow::Result<Wish> {
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
-    let mut due = picture.begun.checked_add(looker.every.max(picture.took));
+    let mut due = picture.begun.checked_add(looker.every).map(|due| due.max(picture.soonest()));
     let mut changed = false;
     loop {
         let left = due.map(|due| due.saturating_duration_since(Instant::now()));
@@ -255,12 +260,13 @@ fn sleep(
         if let Show::Screen(screen) = show {
             match screen.wish(&ready[1..from])? {
                 Wish::Nothing => {}
+                Wish::Redraw => changed = true,
                 wish => return Ok(wish),
             }
         }
         // What cannot be told of any more is seen at the next look.
-        if source.take_in(&ready[from..]).unwrap_or(true) {
-            changed = true;
+        changed |= source.take_in(&ready[from..]).unwrap_or(true);
+        if changed {
             due = Some(due.map_or(picture.soonest(), |due| due.min(picture.soonest())));
         }
         if due.is_some_and(|due| due <= Instant::now()) {

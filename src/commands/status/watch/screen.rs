@@ -34,6 +34,8 @@ pub(super) enum Wish {
     Nothing,
     /// Look again now.
     Look,
+    /// Draw it anew, as soon as another look is due after a change.
+    Redraw,
     /// Leave.
     Quit,
     /// End as this signal ends a program.
@@ -60,7 +62,8 @@ impl Screen {
     fn enter(&mut self) -> anyhow::Result<()> {
         // Where standard input is no terminal there are no keys, and ^C is enough.
         self.before = keyboard::take_keys(io::stdin()).ok();
-        answer::raw(format!("{ENTER}{}", self.frame.forget()).as_bytes())
+        self.frame.forget();
+        answer::raw(ENTER.as_bytes())
     }
 
     fn leave(&mut self) {
@@ -99,8 +102,8 @@ impl Screen {
         for signal in self.signals.take() {
             match signal {
                 libc::SIGWINCH => {
-                    answer::raw(self.frame.forget().as_bytes())?;
-                    wish = Wish::Look;
+                    self.frame.forget();
+                    wish = Wish::Redraw;
                 }
                 libc::SIGTSTP => {
                     self.leave();
