@@ -30,7 +30,7 @@ use source::Source;
 /// The shortest pause between two looks that changes cause.
 const PAUSE: Duration = Duration::from_millis(100);
 /// A look that takes long is followed by a pause of so many times that.
-const REST: u32 = 3;
+const REST: u32 = 2;
 
 pub(super) fn run(session: &Session, args: &Status, scripts: &Scripts<'_>, every: Duration) -> Outcome {
     // A look can give a process a new monitor, which is a child of this one.
