@@ -207,6 +207,23 @@ fn live_figures_are_no_change_of_state() {
 }
 
 #[test]
+fn the_share_of_the_cpu_is_a_column_and_can_be_sorted_by() {
+    let env = TestEnv::new();
+    let ended = env.start(&["-n", "ended"], &["true"]);
+    env.ok(["join", &ended]);
+    env.sleeper(&["-n", "idle"]);
+    env.start(&["-n", "busy"], &["sh", "-c", "while :; do :; done"]);
+    eventually("the busy one comes first", || {
+        let table = env.ok(["status", "--columns=name,cpu%", "--sort=-cpu%"]);
+        let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(rows[0], ["NAME", "CPU%"]);
+        assert!(rows.contains(&vec!["ended", "-"]), "{table}");
+        let share = rows[1][1].parse::<f64>().ok()?;
+        (rows[1][0] == "busy" && share > 1.0).then_some(())
+    });
+}
+
+#[test]
 fn filters_pages_and_trees_can_be_watched() {
     let env = TestEnv::new();
     let worker = Worker::start(&env, &["-n", "w1"]);

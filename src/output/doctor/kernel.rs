@@ -54,15 +54,15 @@ fn abilities(kernel: &Kernel) -> [Ability; 8] {
         Ability {
             about: "exit code from a pidfd (6.15)",
             has: kernel.exit_code_from_pidfd,
-            with: "it is known though the monitor was killed, also after the reaping",
-            without: "missing: if the monitor was killed, it is lost unless somebody looks before the reaping",
+            with: "known though the monitor was killed, also after the reaping",
+            without: "missing: lost if the monitor was killed, unless somebody looks before the reaping",
             needed: false,
         },
         Ability {
             about: "exit code of a zombie (5.17)",
             has: kernel.exit_code_of_zombie,
-            with: "it is known though the monitor was killed, before the reaping",
-            without: "missing: if the monitor was killed, it is not known before the reaping",
+            with: "known though the monitor was killed, before the reaping",
+            without: "missing: if the monitor was killed, not known before the reaping",
             needed: false,
         },
         Ability {

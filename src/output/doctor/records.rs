@@ -23,27 +23,27 @@ pub(super) fn judge(records: &Records) -> Vec<Finding> {
     ];
     let (unmonitored, stuck, unrecorded) = (&records.unmonitored, &records.stuck, &records.unrecorded);
     if !unmonitored.is_empty() {
-        let text = format!("{}, alive without: {}", unmonitored.len(), some(unmonitored));
+        let text = format!("{} alive without one: {}", unmonitored.len(), some(unmonitored));
         found.push(Finding::bad("monitors", text).hint("procctl status gives each a new one"));
     }
     if !stuck.is_empty() {
-        let text = format!("{}, ended and not recorded: {}", stuck.len(), some(stuck));
+        let text = format!("{} happened, and the monitor has not recorded it: {}", stuck.len(), some(stuck));
         let hint = "their monitors are stopped, or cannot write: is there room?";
         found.push(Finding::bad("ends", text).hint(hint));
     }
     if !unrecorded.is_empty() {
         let each = unrecorded.iter().map(|one| format!("{} ({})", one.id, one.why));
-        let text = format!("{}, of which nobody has taken notice: {}", unrecorded.len(), some(each));
+        let text = format!("{} happened, and nobody has recorded it: {}", unrecorded.len(), some(each));
         found.push(Finding::note("ends", text).hint("procctl status records what can be known"));
     }
     if !records.lost.is_empty() {
-        let text = format!("{}, exit code not known: {}", records.lost.len(), some(&records.lost));
+        let text = format!("the exit code of {} is not known: {}", records.lost.len(), some(&records.lost));
         let hint = "procctl get ID lost says why; procctl close ID forgets it";
         found.push(Finding::note("lost", text).hint(hint));
     }
     if !records.foreign.is_empty() {
         let hosts: BTreeSet<&str> = records.foreign.iter().map(|one| one.host.as_str()).collect();
-        let text = format!("{}, left alone: of {}", records.foreign.len(), some(hosts));
+        let text = format!("{} records, which are left alone: {}", records.foreign.len(), some(hosts));
         found.push(Finding::note("other hosts", text));
     }
     for Broken { id, problem } in records.broken.iter().take(SHOWN) {
@@ -60,7 +60,7 @@ pub(super) fn judge(records: &Records) -> Vec<Finding> {
     let left = records.cut_off_starts.iter().map(ToString::to_string).chain(records.cut_off_closings.clone());
     let left: Vec<String> = left.collect();
     if !left.is_empty() {
-        let text = format!("{}, of starts or closings that were cut off: {}", left.len(), some(&left));
+        let text = format!("{} of starts or closings that were cut off: {}", left.len(), some(&left));
         found.push(Finding::note("leftovers", text).hint("they are cleared within an hour of use"));
     }
     found
