@@ -79,8 +79,9 @@ impl Watcher {
         };
         let root = watcher.events.watch(&run_dir.root, Wanted::Arrivals).map_err(failed)?;
         watcher.places.insert(root, Place::Root);
-        if let Some(parent) = run_dir.path().parent() {
-            let parent = watcher.events.watch_path(parent, Wanted::Going).map_err(failed)?;
+        // It may be one that this user may not list: then it is noticed at the next look.
+        let parent = run_dir.path().parent();
+        if let Some(Ok(parent)) = parent.map(|parent| watcher.events.watch_path(parent, Wanted::Going)) {
             watcher.places.insert(parent, Place::Parent);
         }
         watcher.watch_processes(run_dir)?;
@@ -104,17 +105,20 @@ impl Watcher {
     pub fn take_in(&mut self, run_dir: &RunDir, ready: &[bool]) -> Result<Change> {
         let mut change = Change::None;
         let waited_for = self.waiting.iter_mut().filter(|(_, one)| one.poll_fd().is_some());
-        let mut over = Vec::new();
+        let (mut over, mut lost) = (Vec::new(), Vec::new());
         for ((id, one), _) in waited_for.zip(ready.iter().skip(1)).filter(|(_, ready)| **ready) {
             change = Change::Some;
-            // An error (it was closed) is an end as well.
-            if one.advance(run_dir).is_err() || one.is_over() {
-                over.push(id.clone());
+            match one.advance(run_dir) {
+                Ok(()) if one.is_over() => over.push(id.clone()),
+                Ok(()) => {}
+                // It was closed, or there are no descriptors just now: a new record of it is still told of.
+                Err(_) => lost.push(id.clone()),
             }
         }
         for id in over {
             self.forget(&id);
         }
+        self.waiting.retain(|id, _| !lost.contains(id));
         if ready.first().is_some_and(|&ready| ready) {
             for event in self.events.events().map_err(|e| cannot_watch(run_dir.path(), e))? {
                 match self.take_in_event(run_dir, event)? {
