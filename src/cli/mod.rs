@@ -93,7 +93,7 @@ pub enum Command {
     Interrupt(Interrupt),
     /// Exit 0 if the process is alive, 1 if not
     IsAlive(One),
-    /// Show processes: a table, a page of each that is named, or the family as a tree
+    /// Show processes: in a table, a page for each, or a tree
     Status(Status),
     /// Print what processes wrote to their logs
     Logs(Logs),
@@ -105,7 +105,7 @@ pub enum Command {
     Set(Set),
     /// Forget processes that have ended, with their logs
     Close(Close),
-    /// Say what this machine gives procctl to work with, and what is wrong
+    /// Say what this machine gives to work with, and what is wrong
     Doctor(Doctor),
 }
 

@@ -20,6 +20,8 @@ pub fn of(command: &str) -> Option<&'static str> {
         "get" => include_str!("get.md"),
         "set" => include_str!("set.md"),
         "close" => include_str!("close.md"),
+        "doctor" => include_str!("doctor.md"),
+        "schema" => include_str!("schema.md"),
         _ => return None,
     })
 }
