@@ -7,7 +7,7 @@ use clap::Args;
 use super::values::reference;
 use crate::process::time;
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `close`
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = true, id = "which")]
 pub struct Close {

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `doctor`
 #[derive(Clone, Debug, Args)]
 pub struct Doctor {
     /// Print what was found out as one JSON object

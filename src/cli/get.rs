@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::values::reference;
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `get`
 #[derive(Clone, Debug, Args)]
 pub struct Get {
     /// The process

@@ -7,7 +7,7 @@ use clap::Args;
 use super::values::reference;
 use crate::process::time;
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `join`
 #[derive(Clone, Debug, Args)]
 pub struct Join {
     /// Processes to wait for [default: the caller's own children]

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::values::{parse_descriptor, parse_name, parse_pid};
 
-#[expect(missing_docs, reason = "how to launch a command; clap would describe the command with it")]
+/// How to launch a command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Launch options")]
 pub struct Launch {
@@ -89,7 +89,7 @@ impl Launch {
     }
 }
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `create`
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "procctl create [LAUNCH OPTIONS] -- CMD [ARG]...")]
 pub struct Create {
@@ -104,7 +104,7 @@ pub struct Create {
     pub command: Vec<OsString>,
 }
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `start`
 #[derive(Clone, Debug, Args)]
 #[command(
     override_usage = "procctl start [LAUNCH OPTIONS] -- CMD [ARG]...\n       procctl start [--json] REF..."
@@ -121,7 +121,7 @@ pub struct Start {
     pub command: Vec<OsString>,
 }
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `run`
 #[derive(Clone, Debug, Args)]
 #[command(override_usage = "procctl run [LAUNCH OPTIONS] -- CMD [ARG]...")]
 pub struct Run {

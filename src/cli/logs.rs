@@ -5,7 +5,7 @@ use clap::Args;
 use super::values::{parse_lines, reference};
 use crate::process::time::{self, Moment};
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `logs`
 #[derive(Clone, Debug, Args)]
 pub struct Logs {
     /// The processes; of several, each line has the name before it

@@ -13,9 +13,10 @@ mod status;
 pub mod texts;
 mod values;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use close::Close;
 pub use doctor::Doctor;
@@ -74,8 +75,6 @@ pub enum When {
 
 /// The commands.
 #[derive(Clone, Debug, Subcommand)]
-// Only the grammar of the command that is run is built: that is most of what a short command computes.
-#[command(defer = true)]
 pub enum Command {
     /// Record a process without starting it; print its id
     Create(Create),
@@ -109,11 +108,45 @@ pub enum Command {
     Doctor(Doctor),
 }
 
-/// The whole grammar, with that of each command: for completions, man pages and hints.
+/// What takes part in the grammar of a command.
+type Augment = fn(clap::Command) -> clap::Command;
+
+/// The commands that scripts run again and again, by name.
+const SHORT_LIVED: [(&str, Augment); 12] = [
+    ("create", Create::augment_args),
+    ("start", Start::augment_args),
+    ("run", Run::augment_args),
+    ("join", Join::augment_args),
+    ("terminate", Terminate::augment_args),
+    ("kill", Kill::augment_args),
+    ("interrupt", Interrupt::augment_args),
+    ("is-alive", One::augment_args),
+    ("status", Status::augment_args),
+    ("get", Get::augment_args),
+    ("set", Set::augment_args),
+    ("close", Close::augment_args),
+];
+
+/// Reads the arguments, the program's name first.
+///
+/// To build the grammar of all commands is most of what a short one computes. So that of the command alone is tried
+/// first; whatever it does not take (an error, a wish for help) is answered by the whole.
+pub fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    parse_by_one(arguments).map_or_else(|| Cli::try_parse_from(arguments), Ok)
+}
+
+fn parse_by_one(arguments: &[OsString]) -> Option<Cli> {
+    let word = arguments.get(1)?;
+    let &(name, augment) = SHORT_LIVED.iter().find(|(name, _)| word == name)?;
+    let grammar =
+        Global::augment_args(clap::Command::new("procctl")).subcommand(augment(clap::Command::new(name)));
+    let matches = grammar.try_get_matches_from(arguments).ok()?;
+    Cli::from_arg_matches(&matches).ok()
+}
+
+/// The grammar.
 pub fn command() -> clap::Command {
-    let mut whole = Cli::command();
-    whole.build();
-    whole
+    Cli::command()
 }
 
 /// The grammar with everything that there is to say, for help and man pages. Built.
@@ -124,7 +157,7 @@ Options of every command: --run-dir DIR, --color WHEN, -q. Examples: --help";
 A REF is an id, the beginning of one (4 characters), a name, a pid, @self or
 @parent. Options of every command, exit statuses, examples: procctl --help";
     const LAST: usize = 900;
-    let mut grammar = Cli::command()
+    let mut grammar = command()
         .after_help(MORE_OF_ALL)
         .after_long_help(texts::of("procctl").map(texts::for_help).unwrap_or_default())
         // They would fill the screen that the command's own need, and stand between those.
@@ -161,9 +194,40 @@ fn short_and_long(option: clap::Arg) -> clap::Arg {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_grammar_is_sound() {
-        super::command().debug_assert();
+        command().debug_assert();
+    }
+
+    /// Each option of each command, alone and before or after a word; and what only the whole grammar can answer.
+    #[test]
+    fn the_grammar_of_one_command_reads_what_the_whole_does() {
+        let mut taken = 0;
+        for (name, _) in SHORT_LIVED {
+            let mut whole = command();
+            whole.build();
+            let one = whole.find_subcommand(name).expect("it is a command");
+            for option in one.get_arguments() {
+                let Some(long) = option.get_long() else { continue };
+                for value in ["1", "TERM", "id", "x=y", "auto", "{id}"] {
+                    for after in [&["w"][..], &["w", "--", "true"], &["--", "true"], &[]] {
+                        let option = format!("--{long}");
+                        let words = [&["procctl", name, &option, value], after].concat();
+                        let arguments: Vec<OsString> = words.iter().map(Into::into).collect();
+                        let whole = Cli::try_parse_from(&arguments).map(|cli| format!("{cli:?}"));
+                        if let Some(one) = parse_by_one(&arguments) {
+                            taken += 1;
+                            assert_eq!(Some(format!("{one:?}")), whole.ok(), "{words:?}");
+                        } else {
+                            assert!(whole.is_err(), "{words:?} is left to the whole");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(taken > 500, "{taken}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::values::reference;
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `set`
 #[derive(Clone, Debug, Args)]
 pub struct Set {
     /// The process

@@ -7,7 +7,7 @@ use clap::Args;
 use super::values::{parse_signal, reference};
 use crate::process::time;
 
-#[expect(missing_docs, reason = "whom to signal; clap would describe the command with it")]
+/// Whom to signal.
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false, id = "whom")]
 pub struct Targets {
@@ -19,7 +19,7 @@ pub struct Targets {
     pub all: bool,
 }
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `terminate`
 #[derive(Clone, Debug, Args)]
 pub struct Terminate {
     #[command(flatten)]
@@ -36,7 +36,7 @@ pub struct Terminate {
     pub tree: bool,
 }
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `kill`
 #[derive(Clone, Debug, Args)]
 pub struct Kill {
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub struct Kill {
     pub tree: bool,
 }
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `interrupt`
 #[derive(Clone, Debug, Args)]
 pub struct Interrupt {
     #[command(flatten)]

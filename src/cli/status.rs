@@ -8,7 +8,7 @@ use super::values::{ColumnParser, parse_every, parse_key, parse_lines, parse_pat
 use crate::output::table::Column;
 use crate::output::table::sort::Key;
 
-#[expect(missing_docs, reason = "its variant of Command says it, and clap would take it from here")]
+/// `status`
 #[derive(Clone, Debug, Args)]
 pub struct Status {
     /// Processes to show, a page for each [default: a table of all]

@@ -25,9 +25,7 @@ mod usage;
 
 use std::ffi::OsString;
 
-use clap::Parser;
-
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::os::{fd, heap};
 use crate::process::error::status as code;
 
@@ -74,7 +72,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
 #[inline(never)]
 #[expect(unsafe_code, reason = "the memory of the grammar is given back whole")]
 fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    let parse = || Cli::try_parse_from(arguments);
+    let parse = || cli::parse(arguments);
     let keep = |parsed: &Result<Cli, clap::Error>| parsed.as_ref().ok().cloned();
     // SAFETY: what clap makes for a command line it drops before it answers, and our own parsers of values keep nothing
     // either; a clone has nothing of the original.
