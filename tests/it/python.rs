@@ -11,12 +11,12 @@ fn the_session_of_the_documentation() {
         .bash(
             "p=$(procctl create -- sleep 1000)
              alive() { procctl is-alive $p && echo True || echo False; }
-             procctl status $p | grep -ow initial; alive
+             procctl status --columns state $p | grep -ow initial; alive
              procctl start $p > started; test \"$(cat started)\" = $p || echo other
-             procctl status $p | grep -ow started; alive
+             procctl status --columns state $p | grep -ow started; alive
              procctl terminate $p
              procctl join $p; echo $?
-             procctl status $p | grep -oF 'stopped[SIGTERM]'; alive
+             procctl status --columns state $p | grep -oF 'stopped[SIGTERM]'; alive
              procctl get $p exitcode",
         )
         .output()
