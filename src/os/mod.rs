@@ -26,3 +26,4 @@ pub mod stack;
 pub mod system;
 pub mod title;
 pub mod umask;
+pub mod zone;

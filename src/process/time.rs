@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::os::zone;
+
 /// A moment, UTC, kept and shown to the microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(jiff::Timestamp);
@@ -58,8 +60,7 @@ impl Moment {
     }
 
     fn zoned(self) -> jiff::Zoned {
-        let zone = jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC);
-        self.0.to_zoned(zone)
+        self.0.to_zoned(zone::local())
     }
 
     /// Microseconds since 1970; zero before that.
