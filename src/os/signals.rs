@@ -56,6 +56,14 @@ pub fn set_mask(mask: &SigSet) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes back those of these blocked signals that are pending, as if they had never been sent.
+pub fn discard(signals: &[Signal]) {
+    let set = union(&SigSet::empty(), signals);
+    let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: both point to values that live on; where to put what is known of the signal may be null (sigtimedwait(2)).
+    while unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &raw const at_once) } > 0 {}
+}
+
 /// Does something while SIGPIPE is ignored, so that writing to a pipe without a reader is an error and not the end. The
 /// action is restored afterwards: processes that are started later inherit it.
 pub fn without_sigpipe<T>(deed: impl FnOnce() -> T) -> T {

@@ -9,7 +9,7 @@ use crate::os::pidfd;
 use crate::os::proc::{self, Times};
 use crate::os::process::{Status, Usage as OsUsage};
 
-use super::entry::Entry;
+use super::entry::{Entry, WriteLock};
 use super::error::Result;
 use super::names::Shelf;
 use super::record::{Action, EndedBy, Record, State, Witness, exitcode};
@@ -119,7 +119,16 @@ fn explain(status: Status, signals: &[EndedBy]) -> Option<EndedBy> {
 ///
 /// An exit code that is known overrides `lost`, whoever wrote that.
 pub fn settle(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Result<Option<Record>> {
-    let lock = entry.lock_for_writing()?;
+    settle_locked(run_dir, entry, outcome, entry.lock_for_writing()?)
+}
+
+/// As [`settle`], with the write lock, which is given back.
+pub fn settle_locked(
+    run_dir: &RunDir,
+    entry: &Entry,
+    outcome: &Outcome,
+    lock: WriteLock,
+) -> Result<Option<Record>> {
     let Some(mut record) = entry.load()? else { return Ok(None) };
     let names = run_dir.names();
     let was_final = record.is_final();

@@ -221,6 +221,13 @@ impl Entry {
         }
     }
 
+    /// Takes the write lock; `None` if somebody has it.
+    pub fn try_lock_for_writing(&self) -> Result<Option<WriteLock>> {
+        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        let taken = lock::try_lock(&sentinel, WRITE).map_err(|e| self.lock_failed(e))?;
+        Ok((taken && self.is_sentinel(&sentinel)?).then_some(WriteLock { _sentinel: sentinel }))
+    }
+
     /// Whether an open sentinel is the one that is there: it is replaced at the end, and a lock on the old one locks nothing.
     fn is_sentinel(&self, open: &OwnedFd) -> Result<bool> {
         let there = self.dir.stat(SENTINEL)?;

@@ -178,7 +178,7 @@ pub struct EndedBy {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Witness {
-    /// Its monitor saw it.
+    /// Its monitor saw it; or another one, whose child it became when its own was killed.
     Monitor,
     /// Its monitor was gone; a new one, or a command that waited, held its pidfd and asked the kernel (Linux 6.15).
     Pidfd,

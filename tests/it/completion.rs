@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::harness::{TestEnv, eventually, installed, is_gone, skipped};
+use crate::harness::{TestEnv, can_trace, eventually, installed, is_gone, skipped};
 
 /// Tells the files of shells in one environment apart.
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
@@ -450,10 +450,7 @@ fn of_many_only_those_that_fit_are_read() {
     }
     let trace = env.path("trace");
     let traced = env.program("strace").args(["-qq", "-e", "trace=open,openat,openat2", "-o"]).arg(&trace);
-    let can = installed("strace")
-        && env.program("strace").args(["-c", "-o", "/dev/null", "true"]).output().status.success();
-    if !can {
-        skipped("strace is not installed, or may not trace");
+    if !can_trace(&env) {
         return;
     }
     let offered = traced.args(["procctl", "__complete", "fish", "terminate", ""]).output().success();

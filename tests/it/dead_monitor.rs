@@ -409,3 +409,23 @@ fn a_name_is_not_free_while_the_record_of_its_live_bearer_is_broken() {
     env.ok(["kill", "--wait", "one"]);
     env.start(&["--unique", "-n", "one"], &["true"]);
 }
+
+/// Its outer monitor inherits it and reaps it: the code is known there, and nowhere else.
+#[test]
+fn the_monitor_that_inherits_a_process_records_its_end() {
+    let env = TestEnv::new();
+    let script = "procctl start --name inner -- sleep 1000; echo ready; sleep 1000";
+    let outer = env.start_ready(&[], script);
+    let inner = env.get("inner", "id");
+    let pid = env.pid(&inner);
+    let process = Held::open(pid);
+    let heir = env.monitor_pid(&outer).to_string();
+    // From here on no command looks, which would give it a new monitor.
+    kill_monitor(&env, &inner);
+    eventually("it is inherited", || (proc_stat(pid)?[1] == heir).then_some(()));
+    process.signal(Signal::TERM);
+    process.wait_reaped();
+    assert_ended(&env, &inner, 143, -15);
+    assert_eq!(env.record(&inner)["witness"], "monitor");
+    assert!(env.record(&inner)["usage"].is_object());
+}

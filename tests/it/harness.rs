@@ -349,6 +349,16 @@ pub(crate) fn installed(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
+/// Can strace be used here? Says so when it cannot.
+pub(crate) fn can_trace(env: &TestEnv) -> bool {
+    let can = installed("strace")
+        && env.program("strace").args(["-c", "-o", "/dev/null", "true"]).output().status.success();
+    if !can {
+        skipped("strace is not installed, or may not trace");
+    }
+    can
+}
+
 /// The Python interpreter itself: what stands in PATH may be a wrapper that needs the user's own home.
 pub(crate) fn python() -> &'static OsStr {
     static PYTHON: OnceLock<OsString> = OnceLock::new();

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::harness::{TestEnv, eventually, is_gone, proc_fds, proc_stat, proc_status};
+use crate::harness::{PROCCTL, TestEnv, can_trace, eventually, is_gone, proc_fds, proc_stat, proc_status};
 
 #[test]
 fn it_is_the_os_parent_of_the_process_and_no_child_of_the_caller() {
@@ -87,6 +87,40 @@ fn it_ends_with_the_process_also_when_a_grandchild_lives_on() {
     assert!(!is_gone(left), "orphans are not terminated");
     eventually("the monitor ends", || is_gone(monitor).then_some(()));
     kill(Pid::from_raw(left), Signal::SIGKILL).unwrap();
+}
+
+/// ^C, or a terminal that hangs up, while the monitor is still in the caller's process group.
+#[test]
+fn what_was_sent_to_the_callers_group_during_the_start_does_not_reach_the_process() {
+    let env = TestEnv::new();
+    if !can_trace(&env) {
+        return;
+    }
+    let delay = "inject=setsid:delay_enter=300000:when=1";
+    let strace = ["-f", "-qq", "-o", "trace", "-e", "trace=setsid", "-e", delay];
+    let start =
+        env.program("strace").args(strace).arg(PROCCTL).args(["start", "--", "sleep", "1000"]).spawn();
+    // strace's child is the launcher, and the launcher's the monitor.
+    let child_of = |pid: i32| {
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+        children.split_whitespace().next()?.parse::<i32>().ok()
+    };
+    let monitor = eventually("the monitor is forked", || child_of(child_of(start.pid())?));
+    let leads = || proc_stat(monitor).is_some_and(|stat| stat[3] == monitor.to_string());
+    assert!(!leads(), "the delay was too short");
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        kill(Pid::from_raw(monitor), signal).unwrap();
+    }
+    assert!(!leads(), "the delay was too short");
+    let id = eventually("it is started", || {
+        let started = env.procctl(["status", "--alive", "--format", "{id}"]).output().success();
+        (!started.is_empty()).then_some(started)
+    });
+    assert_eq!(env.monitor_pid(&id), monitor);
+    let pending = || proc_status(monitor, "ShdPnd").is_some_and(|set| set != "0000000000000000");
+    eventually("the monitor has looked at its signals", || (!pending()).then_some(()));
+    env.procctl(["join", &id, "--timeout", "0.2"]).output().exits(124);
+    env.ok(["kill", "--wait", &id]);
 }
 
 #[test]

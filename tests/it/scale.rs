@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::harness::{PROCCTL, TestEnv, installed, skipped};
+use crate::harness::{PROCCTL, TestEnv, can_trace};
 
 const FEW: usize = 10;
 const MANY: usize = 500;
@@ -37,19 +37,9 @@ fn fill(env: &TestEnv, count: usize) {
     env.bash(&script).deadline(Duration::from_secs(180)).output().success();
 }
 
-fn can_trace() -> bool {
-    let env = TestEnv::new();
-    let can = installed("strace")
-        && env.program("strace").args(["-c", "-o", "/dev/null", "true"]).output().status.success();
-    if !can {
-        skipped("strace is not installed, or may not trace");
-    }
-    can
-}
-
 #[test]
 fn a_command_that_names_one_process_costs_the_same_among_many() {
-    if !can_trace() {
+    if !can_trace(&TestEnv::new()) {
         return;
     }
     let env = TestEnv::new();
@@ -88,7 +78,7 @@ fn a_command_that_names_one_process_costs_the_same_among_many() {
 
 #[test]
 fn the_childrens_commands_cost_by_their_own_number() {
-    if !can_trace() {
+    if !can_trace(&TestEnv::new()) {
         return;
     }
     let env = TestEnv::new();

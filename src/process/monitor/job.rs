@@ -8,7 +8,7 @@ use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fault::{self, deed};
-use crate::os::{proc, process};
+use crate::os::{proc, process, signals};
 
 use super::Supervisor;
 use crate::process::child::{self, Failure, Plan};
@@ -22,6 +22,9 @@ use crate::process::record::{Monitor, Record, State};
 use crate::process::retention;
 use crate::process::rundir::RunDir;
 use crate::process::time::Moment;
+
+/// By these a monitor is told to end its process.
+const TOLD_TO_END: [Signal; 3] = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
 
 /// What a monitor tells the launcher.
 #[derive(Debug, Serialize, Deserialize)]
@@ -181,6 +184,9 @@ impl Job<'_> {
             Failure::Setup("cannot make a session".to_owned(), e.raw_os_error().unwrap_or(libc::EPERM))
         }) {
             Ok(()) => {
+                // What was sent to the caller's process group (^C, a terminal that hangs up) before this was a session of its
+                // own was not meant for the process.
+                signals::discard(&TOLD_TO_END);
                 // Without it, orphans go to init; nothing that was promised of the process itself depends on it.
                 let _ = process::become_subreaper();
                 self.begin()
@@ -204,7 +210,8 @@ impl Job<'_> {
         // The plan's descriptors are closed below, by number, and its values never dropped.
         let null = plan.streams.null.as_raw_fd();
         std::mem::forget(plan);
-        let handled = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT];
+        let [term, hup, int] = TOLD_TO_END;
+        let handled = [Signal::SIGCHLD, term, hup, int];
         let (signals, keep) = super::settle_down(run_dir, &record, null, kept, &handled);
         drop(record);
 

@@ -5,13 +5,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::libc;
 use rustix::event::{PollFd, PollFlags};
 
+use crate::os::proc::Stat;
 use crate::os::process::{self, Ended, Which};
 use crate::os::signals::{Received, SignalFd};
 
 use crate::process::ending::{self, Outcome, Used};
 use crate::process::entry::Entry;
 use crate::process::family::Creator;
-use crate::process::record::Witness;
+use crate::process::names::Shelf;
+use crate::process::record::{Record, Witness};
 use crate::process::rundir::RunDir;
 use crate::process::signal;
 use crate::process::time::Moment;
@@ -81,9 +83,38 @@ impl Supervisor<'_> {
         loop {
             match process::peek_ended(Which::Any) {
                 Ok(Some(ended)) if ended.pid == self.pid => return Some(ended),
-                Ok(Some(orphan)) => drop(process::reap(orphan.pid)),
+                Ok(Some(orphan)) => {
+                    self.record_if_managed(orphan);
+                    let _ = process::reap(orphan.pid);
+                }
                 Ok(None) => return None,
                 Err(_) => return process::peek_ended(Which::Pid(self.pid)).ok().flatten(),
+            }
+        }
+    }
+
+    /// A managed process whose monitor was killed became a child of this one. If nobody gave it a new monitor, nobody else
+    /// learns its exit code.
+    fn record_if_managed(&self, orphan: Ended) {
+        // Those that `start` made lead a session, and hardly any other orphan does.
+        let Ok(stat) = Stat::of(orphan.pid) else { return };
+        if stat.session != orphan.pid {
+            return;
+        }
+        for tag in self.run_dir.names().all(Shelf::Live).unwrap_or_default() {
+            let Ok(Some(entry)) = self.run_dir.entry(&tag.id) else { continue };
+            // It is not reaped: the pid is still its own.
+            let is_it = |record: &Record| {
+                record.process().is_some_and(|it| it.pid == stat.pid && it.start_ticks == stat.start_ticks)
+                    && self.run_dir.host.boot_id().is_ok_and(|boot| boot == record.boot_id)
+            };
+            // Whoever holds the write lock is at it already.
+            if entry.load().is_ok_and(|record| record.as_ref().is_some_and(is_it))
+                && let Ok(Some(lock)) = entry.try_lock_for_writing()
+            {
+                // There is nothing to be done about an error: the process is not this monitor's own.
+                let _ = ending::settle_locked(self.run_dir, &entry, &seen(orphan), lock);
+                return;
             }
         }
     }
@@ -101,13 +132,16 @@ impl Supervisor<'_> {
 
     /// Records the end, then reaps.
     pub fn record(&self, ended: Ended) {
-        let outcome = Outcome::Seen {
-            status: ended.status,
-            used: Used::All(ended.usage),
-            at: Moment::now(),
-            witness: Witness::Monitor,
-        };
-        ending::settle_at_last(self.run_dir, self.entry, &outcome);
+        ending::settle_at_last(self.run_dir, self.entry, &seen(ended));
         let _ = process::reap(ended.pid);
+    }
+}
+
+fn seen(ended: Ended) -> Outcome {
+    Outcome::Seen {
+        status: ended.status,
+        used: Used::All(ended.usage),
+        at: Moment::now(),
+        witness: Witness::Monitor,
     }
 }
