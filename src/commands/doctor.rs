@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Outcome, Session, answer};
 use crate::cli::Doctor;
 use crate::output::doctor::{self, Mark};
+use crate::output::terminal;
 use crate::process::doctor::examine;
 use crate::process::error::status;
 
@@ -18,7 +19,8 @@ pub(super) fn run(session: &Session, args: &Doctor) -> Outcome {
         value["attention"] = serde_json::to_value(&needing)?;
         answer::json(&value)?;
     } else {
-        answer::raw(doctor::page(&facts, &sections, session.colour()).as_bytes())?;
+        let page = doctor::page(&facts, &sections, session.colour(), terminal::width());
+        answer::raw(page.as_bytes())?;
     }
     Ok(if needing.is_empty() { 0 } else { status::ATTENTION })
 }

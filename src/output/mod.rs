@@ -4,6 +4,7 @@ pub mod age;
 pub mod cut;
 pub mod doctor;
 pub mod escape;
+pub mod fold;
 pub mod frame;
 pub mod page;
 pub mod prefix;

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{Output, PROCCTL, Shell, TestEnv, installed};
 use crate::support::{
-    LateReaper, edit_record, kernel_at_least, kill_leftovers, kill_monitor, read_record, record_file,
-    with_mounts,
+    LateReaper, edit_record, kernel_at_least, kill_leftovers, kill_monitor, on_terminal_of, read_record,
+    record_file, with_mounts,
 };
 
 /// What it found out; it must have exited with 1 if something needs attention, else with 0.
@@ -331,5 +331,21 @@ fn what_is_installed_is_found() {
         assert!(installed(shell) && earlier["shell"] == found["shell"]);
         let path = found["path"].as_str().unwrap();
         assert!(path.starts_with(env.path("home").to_str().unwrap()) || !earlier["path"].is_null(), "{path}");
+    }
+}
+
+#[test]
+fn its_lines_fit_the_terminal() {
+    let env = TestEnv::new();
+    env.start(&[], &["true"]);
+    for columns in [60, 80, 200] {
+        let (page, _) = on_terminal_of(&env, columns, &["--color", "never", "doctor"]);
+        let run_dir = env.run_dir().to_string_lossy().into_owned();
+        for line in page.lines() {
+            // A path is not broken.
+            let is_short = line.trim_end().chars().count() <= usize::from(columns);
+            assert!(is_short || line.contains(&run_dir) || line.contains(PROCCTL), "{columns}: {line}");
+        }
+        assert!(page.contains("kernel") && page.lines().count() > 20, "{page}");
     }
 }

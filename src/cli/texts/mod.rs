@@ -3,6 +3,8 @@
 //!
 //! None of it is in the grammar with which a command line is read: only who asks for help pays for it.
 
+use crate::output::fold::fold;
+
 /// The text of a command; of procctl itself under its name.
 pub fn of(command: &str) -> Option<&'static str> {
     Some(match command {
@@ -119,28 +121,12 @@ fn plain(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// Breaks words into lines of 80 columns at most.
+/// In lines of 80 columns at most, with that before the first one and before the others.
 pub fn wrap(words: &str, first: &str, others: &str) -> String {
     const WIDTH: usize = 80;
-    let mut wrapped = String::new();
-    let mut line = String::from(first);
-    let mut is_empty = true;
-    for word in words.split_whitespace() {
-        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-            wrapped.push_str(&line);
-            wrapped.push('\n');
-            others.clone_into(&mut line);
-            is_empty = true;
-        }
-        if !is_empty {
-            line.push(' ');
-        }
-        line.push_str(word);
-        is_empty = false;
-    }
-    wrapped.push_str(&line);
-    wrapped.push('\n');
-    wrapped
+    let lines = fold(words, WIDTH - first.len(), WIDTH - others.len());
+    let before = std::iter::once(first).chain(std::iter::repeat(others));
+    before.zip(lines).flat_map(|(before, line)| [before.to_owned(), line, "\n".to_owned()]).collect()
 }
 
 #[cfg(test)]

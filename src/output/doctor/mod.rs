@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::process::doctor::{Facts, Problem};
 
 use super::escape;
+use super::fold::fold;
 use super::tone::Tone;
 
 /// How good or bad it is.
@@ -96,8 +97,8 @@ pub fn all(sections: &[Section]) -> impl Iterator<Item = &Finding> {
     sections.iter().flat_map(|section| &section.findings)
 }
 
-/// The page.
-pub fn page(facts: &Facts, sections: &[Section], colour: bool) -> String {
+/// The page. On a terminal of so many columns, long lines are broken.
+pub fn page(facts: &Facts, sections: &[Section], colour: bool, columns: Option<u16>) -> String {
     let mut lines = vec![format!("procctl {} on {}", facts.version, escape::text(&facts.machine.host))];
     let width = all(sections).map(|finding| finding.about.len()).max().unwrap_or(0);
     for section in sections {
@@ -110,10 +111,15 @@ pub fn page(facts: &Facts, sections: &[Section], colour: bool) -> String {
                 Mark::Bad => ("bad ", Tone::Bad),
             };
             let (mark, about) = (tone.paint(mark, colour), finding.about);
-            lines.push(format!("  {mark}  {about:width$}  {}", escape::text(&finding.what)));
-            if let Some(hint) = &finding.hint {
-                lines.push(format!("{:1$}hint: {2}", "", width + 10, escape::text(hint)));
-            }
+            let before = width + "  mark    ".len();
+            let hint = finding.hint.as_ref().map(|hint| format!("hint: {hint}"));
+            let texts = [Some(&finding.what), hint.as_ref()];
+            let room = columns.map_or(usize::MAX, |columns| usize::from(columns).saturating_sub(before));
+            let mut texts =
+                texts.into_iter().flatten().flat_map(|text| fold(&escape::text(text), room, room));
+            let first = texts.next().unwrap_or_default();
+            lines.push(format!("  {mark}  {about:width$}  {first}"));
+            lines.extend(texts.map(|text| format!("{:before$}{text}", "")));
         }
     }
     let bad = all(sections).filter(|finding| finding.mark == Mark::Bad).count();
