@@ -2,9 +2,11 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use serde::Serialize;
+
 use crate::os::signals;
 use crate::output::{escape, terminal};
-use crate::process::error::Error;
+use crate::process::error::{Error, Result};
 use crate::process::record::Record;
 
 /// Prints bytes as they are. Says whether somebody still reads.
@@ -36,17 +38,22 @@ pub(super) fn value(bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// JSON for standard output: one value, indented on a terminal, and a line end.
-pub(super) fn json_text(value: &serde_json::Value) -> String {
-    let text = if terminal::is_terminal() { format!("{value:#}") } else { value.to_string() };
-    escape::json(&text) + "\n"
+pub(super) fn json_text(value: &impl Serialize) -> Result<String> {
+    let text = if terminal::is_terminal() {
+        serde_json::to_string_pretty(value)
+    } else {
+        serde_json::to_string(value)
+    };
+    let text = text.map_err(|e| Error::system("cannot write JSON", e))?;
+    Ok(escape::json(&text).into_owned() + "\n")
 }
 
 /// Prints JSON.
-pub(super) fn json(value: &serde_json::Value) -> anyhow::Result<()> {
-    raw(json_text(value).as_bytes())
+pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    raw(json_text(value)?.as_bytes())
 }
 
 /// A record as a JSON value.
-pub(super) fn to_value(record: &Record) -> anyhow::Result<serde_json::Value> {
-    Ok(serde_json::to_value(record)?)
+pub(super) fn to_value(record: &Record) -> Result<serde_json::Value> {
+    serde_json::to_value(record).map_err(|e| Error::system("cannot write JSON", e))
 }

@@ -33,8 +33,8 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     let over: Vec<&Waiting> = all.iter().filter(|one| one.is_over()).collect();
     note_joined(&run_dir, &resolver, &over);
     if args.json {
-        let records: anyhow::Result<Vec<_>> = over.iter().map(|one| answer::to_value(&one.record)).collect();
-        answer::json(&records?.into())?;
+        let records: Vec<_> = over.iter().map(|one| &one.record).collect();
+        answer::json(&records)?;
     } else if args.any {
         let ids: Vec<&str> = over.iter().map(|one| one.record.id.as_str()).collect();
         if !ids.is_empty() {

@@ -82,7 +82,7 @@ pub(super) fn check_command(
 /// Prints the id of a process, or its record.
 pub(super) fn print(record: &Record, json: bool) -> anyhow::Result<()> {
     if json {
-        return answer::json(&answer::to_value(record)?);
+        return answer::json(record);
     }
     answer::line(record.id.as_str()).with_context(|| format!("{} is there, and could not be told", record.id))
 }

@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session, args: &Run) -> Outcome {
         report::error(&e.into());
     }
     if args.launch.json {
-        answer::json(&answer::to_value(&record)?)?;
+        answer::json(&record)?;
     }
     Ok(exit::status_of(&record))
 }

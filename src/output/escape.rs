@@ -1,5 +1,7 @@
 //! Control characters never reach a terminal raw.
 
+use std::borrow::Cow;
+
 /// Replaces control characters (C0, DEL, C1) by `\n`, `\t`, `\x1b`, `\u{9b}`; also characters that turn the direction of
 /// text or hide in it.
 pub fn text(raw: &str) -> String {
@@ -37,8 +39,12 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// JSON as it is, with DEL and C1 written as `\u…`. They can stand only inside of strings, so it means the same.
-pub fn json(raw: &str) -> String {
+pub fn json(raw: &str) -> Cow<'_, str> {
     use std::fmt::Write;
+    // Mostly there are none: DEL is one byte, and C1 begin with this one.
+    if !raw.bytes().any(|b| matches!(b, 0x7f | 0xc2) || (b < b' ' && b != b'\n')) {
+        return Cow::Borrowed(raw);
+    }
     let mut safe = String::with_capacity(raw.len());
     for c in raw.chars() {
         if c.is_control() && c != '\n' {
@@ -47,7 +53,7 @@ pub fn json(raw: &str) -> String {
             safe.push(c);
         }
     }
-    safe
+    Cow::Owned(safe)
 }
 
 #[cfg(test)]
@@ -71,7 +77,7 @@ mod tests {
         #[test]
         fn json_keeps_its_meaning(raw in ".*") {
             let value = serde_json::Value::String(raw);
-            let safe = json(&value.to_string());
+            let safe = json(&value.to_string()).into_owned();
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), value);
         }
     }

@@ -89,7 +89,7 @@ impl Template {
                             line.extend(escape::text(&String::from_utf8_lossy(&bytes)).into_bytes());
                         }
                         Some(bytes) => line.extend(bytes),
-                        None => line.extend(escape::json(&value.to_string()).into_bytes()),
+                        None => line.extend(escape::json(&value.to_string()).bytes()),
                     }
                 }
             }

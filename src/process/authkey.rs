@@ -8,7 +8,7 @@ use crate::os::fs::{self, Dir, FileError, optional};
 use crate::os::secret::Secret;
 use crate::os::system;
 
-use super::entry::{AUTHKEY, Entry};
+use super::entry::{AUTHKEY, Entry, RECORD};
 use super::error::{Error, Result};
 use super::family::Creator;
 use super::ledger::Ledger;
@@ -69,9 +69,14 @@ pub fn replace(entry: &Entry, key: &[u8]) -> Result<()> {
 
 /// The key of a process.
 pub fn of(entry: &Entry) -> Result<Secret> {
-    optional(read(&entry.dir))?.ok_or_else(|| {
-        FileError::new("read", entry.path(AUTHKEY), std::io::Error::from(std::io::ErrorKind::NotFound)).into()
-    })
+    if let Some(key) = optional(read(&entry.dir))? {
+        return Ok(key);
+    }
+    if !entry.dir.has(RECORD)? {
+        return Err(Error::refused(format!("{} was closed", entry.id)));
+    }
+    Err(FileError::new("read", entry.path(AUTHKEY), std::io::Error::from(std::io::ErrorKind::NotFound))
+        .into())
 }
 
 fn read(from: &Dir) -> fs::Result<Secret> {

@@ -179,7 +179,7 @@ pub(crate) fn terminal(bytes: &[u8]) {
         }
     }
     let value = serde_json::Value::from(raw.as_ref());
-    let json = escape::json(&value.to_string());
+    let json = escape::json(&value.to_string()).into_owned();
     assert!(!json.chars().any(char::is_control), "{json:?}");
     assert_eq!(serde_json::from_str::<serde_json::Value>(&json).expect("JSON"), value);
 }

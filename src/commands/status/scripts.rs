@@ -5,7 +5,7 @@ use super::super::format::Format;
 use super::collect::Found;
 use super::family::Family;
 use crate::cli::Status;
-use crate::process::error::{Error, Result};
+use crate::process::error::Result;
 use crate::process::record::Record;
 use crate::process::schema::Fields;
 
@@ -34,11 +34,11 @@ impl<'a> Scripts<'a> {
         } else {
             found.processes.iter().map(|one| &one.seen.record).collect()
         };
-        let value = |record| serde_json::to_value(record).map_err(|e| Error::system("cannot write JSON", e));
-        let values = records.into_iter().map(value).collect::<Result<Vec<_>>>()?;
-        Ok(match &self.format {
-            Some(format) => values.iter().flat_map(|record| format.line(record)).collect(),
-            None => answer::json_text(&values.into()).into_bytes(),
-        })
+        let Some(format) = &self.format else { return Ok(answer::json_text(&records)?.into_bytes()) };
+        let mut lines = Vec::new();
+        for record in records {
+            lines.extend(format.line(&answer::to_value(record)?));
+        }
+        Ok(lines)
     }
 }
