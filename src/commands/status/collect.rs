@@ -130,13 +130,13 @@ fn all_for_a_tree(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Status) -> R
     };
     let mut found = all(run_dir)?;
     let family = super::family::Lineage::of(&found.processes);
-    let is_wanted = |one: &Process| {
-        let below = || family.ancestry(&one.seen.record.id).iter().any(|id| chosen.contains(*id));
-        passes(&one.seen, args) && (!narrowed || below())
-    };
-    found.wanted =
-        found.processes.iter().filter(|one| is_wanted(one)).map(|one| one.seen.record.id.clone()).collect();
-    let kept: BTreeSet<Id> = found.wanted.iter().flat_map(|id| family.ancestry(id)).cloned().collect();
+    let below = family.with_descendants(&chosen);
+    let is_wanted =
+        |one: &&Process| passes(&one.seen, args) && (!narrowed || below.contains(&one.seen.record.id));
+    let wanted: BTreeSet<Id> =
+        found.processes.iter().filter(is_wanted).map(|one| one.seen.record.id.clone()).collect();
+    let kept: BTreeSet<Id> = family.with_ancestors(&wanted).into_iter().cloned().collect();
+    found.wanted = wanted;
     found.processes.retain(|one| kept.contains(&one.seen.record.id));
     if narrowed {
         found.broken.clear();

@@ -27,17 +27,35 @@ impl<'a> Lineage<'a> {
         Self { parents: parents.collect() }
     }
 
-    /// A process, its parent, and so on. Records that were forged can go round in a circle: each once.
-    pub(super) fn ancestry<'b>(&'b self, id: &'b Id) -> Vec<&'b Id> {
-        let mut line = vec![id];
-        let mut known = BTreeSet::from([id]);
-        while let Some(Some(parent)) = self.parents.get(line[line.len() - 1]).copied() {
-            if !known.insert(parent) {
-                break;
+    /// These and all above them. Records that were forged can go round in a circle: each once.
+    pub(super) fn with_ancestors<'b>(&'b self, ids: impl IntoIterator<Item = &'b Id>) -> BTreeSet<&'b Id> {
+        let mut found = BTreeSet::new();
+        for id in ids {
+            let mut next = Some(id);
+            // What is above one that was found has been found as well.
+            while let Some(id) = next.filter(|id| found.insert(*id)) {
+                next = self.parents.get(id).copied().flatten();
             }
-            line.push(parent);
         }
-        line
+        found
+    }
+
+    /// These and all below them.
+    pub(super) fn with_descendants<'b>(&'b self, ids: impl IntoIterator<Item = &'b Id>) -> BTreeSet<&'b Id> {
+        let mut children: BTreeMap<&Id, Vec<&Id>> = BTreeMap::new();
+        for (&id, parent) in &self.parents {
+            if let Some(parent) = parent {
+                children.entry(parent).or_default().push(id);
+            }
+        }
+        let mut found = BTreeSet::new();
+        let mut pending: Vec<&Id> = ids.into_iter().collect();
+        while let Some(id) = pending.pop() {
+            if found.insert(id) {
+                pending.extend(children.get(id).into_iter().flatten());
+            }
+        }
+        found
     }
 }
 
@@ -163,5 +181,33 @@ impl<'a> Planter<'a, '_> {
             let children = self.children.remove(id).unwrap_or_default();
             next.extend(children.into_iter().rev().map(|child| (depth + 1, child)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With a walk to the end for each of them this would take hours.
+    #[test]
+    fn a_long_line_of_ancestors() {
+        const LENGTH: usize = 50_000;
+        let ids: Vec<Id> = (0..LENGTH).map(|_| Id::random().expect("chance")).collect();
+        let parents = ids.iter().zip([None].into_iter().chain(ids.iter().map(Some))).collect();
+        let line = Lineage { parents };
+        let known = line.parents.len();
+        assert_eq!(line.with_ancestors(&ids).len(), known);
+        assert_eq!(line.with_descendants(&ids).len(), known);
+        assert_eq!(line.with_ancestors([&ids[2]]), BTreeSet::from([&ids[0], &ids[1], &ids[2]]));
+        assert_eq!(line.with_descendants([&ids[LENGTH - 2]]).len(), 2);
+    }
+
+    #[test]
+    fn a_circle_of_ancestors() {
+        let ids: Vec<Id> = (0..3).map(|_| Id::random().expect("chance")).collect();
+        let parents = (0..3).map(|at| (&ids[at], Some(&ids[(at + 1) % 3]))).collect();
+        let circle = Lineage { parents };
+        assert_eq!(circle.with_ancestors([&ids[0]]), ids.iter().collect());
+        assert_eq!(circle.with_descendants([&ids[0]]), ids.iter().collect());
     }
 }
