@@ -511,3 +511,22 @@ fn control_characters_of_a_command_are_not_shown_raw() {
     assert!(!said.stdout.contains(&0x1b));
     assert!(said.success().lines().skip(1).all(|line| line.split('\t').count() == 2), "{said:?}");
 }
+
+/// An environment can hold any name, and what is offered is inserted as it is.
+#[test]
+fn what_has_control_characters_is_not_offered() {
+    let env = TestEnv::new();
+    for (shell, words) in [
+        ("bash", &["procctl start -e ", ""][..]),
+        ("zsh", &["start", "-e", ""]),
+        ("fish", &["start", "-e", ""]),
+    ] {
+        let call = env.procctl(["__complete", shell]).args(words).env("PLAIN", "1");
+        let said = call.env("TWO\nLINES", "1").env("E\u{1b}[2J", "1").output().success();
+        assert!(said.lines().any(|line| line.starts_with("PLAIN")), "{shell}: {said}");
+        assert!(
+            !said.contains("LINES") && !said.contains('\u{1b}') && !said.contains("2J"),
+            "{shell}: {said:?}"
+        );
+    }
+}

@@ -31,7 +31,7 @@ pub(super) enum Besides {
 /// One candidate.
 #[derive(Debug)]
 pub(super) struct Candidate {
-    /// What is inserted.
+    /// What is inserted. Without control characters.
     pub(super) value: String,
     /// What it is, safe for a terminal; may be empty.
     pub(super) about: String,
@@ -49,8 +49,13 @@ pub(super) struct Offer {
 }
 
 impl Offer {
+    /// Adds one, unless it has control characters in it: to be inserted it would have to be raw, and a line end would make
+    /// two of it.
     fn add(&mut self, value: impl Into<String>, about: &str) {
-        self.candidates.push(Candidate { value: value.into(), about: escape::text(about) });
+        let value = value.into();
+        if !value.chars().any(char::is_control) {
+            self.candidates.push(Candidate { value, about: escape::text(about) });
+        }
     }
 
     fn of(candidates: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
