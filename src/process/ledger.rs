@@ -113,8 +113,10 @@ impl Ledger {
             return Ok(());
         }
         let mut locked = Number::read(file).map_err(failed)?;
-        let next = locked.value + 1;
-        if self.child(next)?.is_some() { locked.settle(run_dir, self, next) } else { Ok(()) }
+        match locked.value.checked_add(1) {
+            Some(next) if self.child(next)?.is_some() => locked.settle(run_dir, self, next),
+            _ => Ok(()),
+        }
     }
 
     /// Forgets a child whose record is about to be removed, so that its number stays used up.

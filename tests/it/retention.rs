@@ -76,6 +76,23 @@ fn after_seven_days_an_ended_record_is_cleared_and_a_younger_one_is_not() {
 }
 
 #[test]
+fn a_ledger_that_cannot_be_counted_on_stops_no_clearing() {
+    let env = TestEnv::new();
+    let old = ended(&env, "old", 8);
+    let ledger = env.run_dir().join("parents/abcdefgh");
+    fs::create_dir(&ledger).unwrap();
+    fs::write(ledger.join("count"), u64::MAX.to_string()).unwrap();
+    // What is cleared after the ledgers.
+    let folder = env.run_dir().join("names/ended/000");
+    fs::create_dir_all(&folder).unwrap();
+    let of_nobody = folder.join("0000000000000001.0.0000000000000001.abcdefgh");
+    std::os::unix::fs::symlink("-", &of_nobody).unwrap();
+    a_monitor_comes_and_goes(&env, "passing", None);
+    assert!(!has(&env, &old));
+    assert!(of_nobody.symlink_metadata().is_err(), "left in the index");
+}
+
+#[test]
 fn the_time_can_be_said() {
     for (keep, days, stays) in
         [("1d", 2, false), ("3d", 2, true), ("1h", 1, false), ("30d", 8, true), ("forever", 4000, true)]
