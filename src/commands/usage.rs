@@ -102,7 +102,11 @@ fn in_our_form(text: &str) -> (String, Option<String>) {
     let what = lines.join(" ").trim_start_matches("error: ").to_owned();
     let what = match what.strip_prefix("invalid value ").and_then(|rest| rest.split_once("' for '")) {
         Some((_, rest)) => match rest.split_once("': ") {
-            Some((option, why)) => format!("{}: {why}", option.split(' ').next().unwrap_or(option)),
+            // `--timeout <T>`, `--watch[=<T>]`, `<REF>`, `[FIELD]`: what people type of it.
+            Some((option, why)) if option.starts_with('-') => {
+                format!("{}: {why}", option.split([' ', '[', '=']).next().unwrap_or(option))
+            }
+            Some((argument, why)) => format!("{}: {why}", argument.split(' ').next().unwrap_or(argument)),
             None => what,
         },
         None => what,

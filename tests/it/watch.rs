@@ -286,7 +286,7 @@ fn what_is_asked_wrongly_is_an_error() {
     let env = TestEnv::new();
     env.sleeper(&["-n", "w"]);
     env.refused(["status", "--watch=0"], 125, &["--watch", "zero"]);
-    env.refused(["status", "--watch=soon"], 125, &["'soon' is not a time"]);
+    env.refused(["status", "--watch=soon"], 125, &["procctl: --watch: 'soon' is not a time"]);
     env.refused(["status", "--watch", "nobody"], 125, &["nobody"]);
     // It may have been meant as the time, or as a pid.
     env.refused(["status", "--watch", "5"], 125, &["pid 5", "--watch=5"]);
