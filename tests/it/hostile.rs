@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Output, Running, TestEnv, eventually, installed, is_root, proc_stat, python, skipped};
+use crate::harness::{Output, Running, TestEnv, eventually, is_root, proc_stat, python, skipped};
 use crate::support::{
-    Held, edit_record, files_below, kill_leftovers, kill_monitor, record_file, said_inside,
+    Held, edit_record, files_below, kill_leftovers, kill_monitor, on_terminal, record_file, said_inside,
 };
 
 /// A process that has nothing to do with procctl and notices every signal that can be noticed.
@@ -796,21 +796,8 @@ fn a_line_of_ancestors_too_long_for_a_name_asks_for_one() {
 /// Text that a terminal would obey.
 const EVIL: &str = "\u{1b}]0;title\u{7}\u{1b}[31m\u{9b}2J\r\u{7f}\u{8}\u{202e}\u{2028}x\n\u{85}";
 
-/// Runs it under a terminal of its own; what the terminal got.
-fn on_terminal(env: &TestEnv, args: &[&str]) -> Vec<u8> {
-    let quoted: Vec<String> = args.iter().map(|arg| format!("'{}'", arg.replace('\'', "'\\''"))).collect();
-    let command = format!("stty columns 200; procctl {}", quoted.join(" "));
-    let call = env.program("script").args(["-q", "-e", "-c", &command, "/dev/null"]);
-    let output = call.env("TERM", "xterm").env("NO_COLOR", "1").output();
-    output.code();
-    output.stdout
-}
-
 #[test]
 fn nothing_in_a_record_or_a_log_moves_a_terminal() {
-    if !installed("script") {
-        return skipped("there is no script(1) to make a terminal");
-    }
     let scene = Scene::new();
     let env = &scene.env;
     let evil = env.start(&["-n", "evil"], &["sh", "-c", "printf '%s' \"$1\"; exit 3", EVIL, EVIL]);
@@ -853,6 +840,12 @@ fn nothing_in_a_record_or_a_log_moves_a_terminal() {
         vec!["set", &far, EVIL],
         vec!["get", &far, EVIL],
         vec!["--run-dir", EVIL, "status", "x"],
+        vec!["--run-dir", EVIL, "doctor"],
+        vec!["doctor"],
+        vec!["logs", &evil, &far],
+        vec!["logs", "--since", EVIL, &evil],
+        vec!["status", "--format", "{command} {command.0} {cwd} {lost} {host} {parent.name}"],
+        vec!["get", &evil, "--format", "{\u{1b}[2J}"],
         vec![EVIL],
     ];
     for id in [&evil, &far, &scene.victim] {
@@ -880,14 +873,13 @@ fn nothing_in_a_record_or_a_log_moves_a_terminal() {
         calls.push(vec!["get", &evil, field]);
     }
     for args in calls {
-        let got = on_terminal(env, &args);
-        let text = String::from_utf8(got.clone()).unwrap_or_else(|e| panic!("{args:?}: {e}: {got:?}"));
-        let text = text.replace("\r\n", "\n");
+        let (_, got) = on_terminal(env, &[&["--color", "never"], &args[..]].concat());
+        let text = String::from_utf8(got).unwrap_or_else(|e| panic!("{args:?}: {e}"));
         let raw = text.chars().find(|&c| c.is_control() && c != '\n' && c != '\t');
         assert_eq!(raw, None, "{args:?} wrote {text:?}");
     }
     // What it wrote is there, in a form that can be read.
-    let logs = String::from_utf8(on_terminal(env, &["logs", &evil])).unwrap();
+    let logs = String::from_utf8(on_terminal(env, &["--color", "never", "logs", &evil]).1).unwrap();
     assert!(logs.contains("\\x1b]0;title\\x07"), "{logs}");
 }
 

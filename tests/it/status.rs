@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::harness::{Shell, TestEnv};
-use crate::support::record_file;
+use crate::support::{on_terminal, record_file};
 
 /// The ids in a JSON status, sorted.
 fn ids(rows: &Value) -> Vec<String> {
@@ -207,34 +207,17 @@ fn control_characters_of_arguments_never_reach_a_terminal_raw() {
     let env = TestEnv::new();
     env.start(&[], &["true", "\x1b]0;title\x07", "\x1b[2J", "\u{9b}31m", "a\nb\rc"]);
     env.ok(["join", "--all"]);
-    for command in [
-        "['procctl', '--color', 'never', 'status', '--no-trunc']",
-        "['procctl', 'status', '--json']",
-        "['procctl', 'get', 'Process-1']",
-        "['procctl', 'get', 'Process-1', 'command']",
+    for args in [
+        &["status", "--no-trunc"][..],
+        &["status", "--json"],
+        &["get", "Process-1"],
+        &["get", "Process-1", "command"],
     ] {
-        let output = env
-            .python(&format!(
-                "import os, pty, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.environ['NO_COLOR'] = '1'
-    os.execvp('procctl', {command})
-seen = b''
-try:
-    while part := os.read(terminal, 10000):
-        seen += part
-except OSError:
-    pass
-_, status = os.waitpid(pid, 0)
-assert os.waitstatus_to_exitcode(status) == 0, seen
-assert b'true' in seen, seen
-seen = seen.decode().replace('\\r\\n', '\\n')
-bad = [c for c in seen if c != '\\n' and (ord(c) < 32 or 127 <= ord(c) < 160)]
-assert not bad, (bad, seen)"
-            ))
-            .output();
-        output.success();
+        let (code, seen) = on_terminal(&env, &[&["--color", "never"], args].concat());
+        let seen = String::from_utf8(seen).unwrap();
+        assert!(code == 0 && seen.contains("true"), "{seen}");
+        let raw = seen.chars().find(|&c| c.is_control() && c != '\n');
+        assert_eq!(raw, None, "{seen:?}");
     }
 }
 

@@ -380,16 +380,34 @@ pub(crate) fn with_mounts(env: &TestEnv, mount: &str, script: &str) -> Option<Ca
 }
 
 /// What `procctl ARG...` writes to a terminal of that many columns, without the carriage returns; and its stderr, which is a
-/// pipe.
+/// pipe. It must exit 0.
 #[track_caller]
 pub(crate) fn on_terminal_of(env: &TestEnv, columns: u16, args: &[&str]) -> (String, String) {
+    let (code, seen, errors) = at_terminal(env, columns, true, args);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let (seen, errors) = (text(seen), text(errors));
+    assert_eq!(code, 0, "{seen}{errors}");
+    (seen, errors)
+}
+
+/// What `procctl ARG...` exits with, and what it writes, errors too, to a terminal that does not say how wide it is, without
+/// the carriage returns.
+#[track_caller]
+pub(crate) fn on_terminal(env: &TestEnv, args: &[&str]) -> (i32, Vec<u8>) {
+    let (code, seen, _) = at_terminal(env, 0, false, args);
+    (code, seen)
+}
+
+#[track_caller]
+fn at_terminal(env: &TestEnv, columns: u16, errors_apart: bool, args: &[&str]) -> (i32, Vec<u8>, Vec<u8>) {
     let said = env
         .python(
             "import fcntl, json, os, pty, struct, subprocess, sys, termios
-columns, args = json.loads(sys.stdin.read())
+columns, apart, args = json.loads(sys.stdin.read())
 terminal, slave = pty.openpty()
 fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack('HHHH', 50, columns, 0, 0))
-child = subprocess.Popen(['procctl', *args], stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE)
+stderr = subprocess.PIPE if apart else slave
+child = subprocess.Popen(['procctl', *args], stdin=subprocess.DEVNULL, stdout=slave, stderr=stderr)
 os.close(slave)
 seen = b''
 try:
@@ -397,11 +415,10 @@ try:
         seen += part
 except OSError:
     pass
-errors = child.stderr.read()
-assert child.wait() == 0, (seen, errors)
-print(json.dumps([seen.decode().replace('\\r\\n', '\\n'), errors.decode()]))",
+errors = child.stderr.read() if apart else b''
+print(json.dumps([child.wait(), list(seen.replace(b'\\r\\n', b'\\n')), list(errors)]))",
         )
-        .input(serde_json::to_vec(&serde_json::json!([columns, args])).unwrap())
+        .input(serde_json::to_vec(&serde_json::json!([columns, errors_apart, args])).unwrap())
         .output()
         .success();
     serde_json::from_str(&said).unwrap()

@@ -1,31 +1,19 @@
 //! On a terminal: colours pass, and nothing else that does more than stand there.
 
 use crate::harness::TestEnv;
+use crate::support;
 
-/// What `procctl ARG...` sends to a terminal, its `\r\n` as `\n`. It must exit 0.
-pub(crate) fn on_terminal(env: &TestEnv, args: &[&str]) -> String {
-    String::from_utf8(bytes_on_terminal(env, args)).unwrap()
+/// What `procctl ARG...` sends to a terminal. It must exit 0.
+#[track_caller]
+fn bytes_on_terminal(env: &TestEnv, args: &[&str]) -> Vec<u8> {
+    let (code, seen) = support::on_terminal(env, args);
+    assert_eq!(code, 0, "{seen:?}");
+    seen
 }
 
-fn bytes_on_terminal(env: &TestEnv, args: &[&str]) -> Vec<u8> {
-    let program = r#"
-import os, pty, sys
-pid, terminal = pty.fork()
-if pid == 0:
-    os.execvp("procctl", ["procctl", *sys.argv[1:]])
-seen = b""
-try:
-    while part := os.read(terminal, 10000):
-        seen += part
-except OSError:
-    pass
-_, status = os.waitpid(pid, 0)
-assert os.waitstatus_to_exitcode(status) == 0, seen
-sys.stdout.buffer.write(seen.replace(b"\r\n", b"\n"))
-"#;
-    let output = env.python(program).args(args).output();
-    output.exits(0).quiet();
-    output.stdout
+#[track_caller]
+pub(crate) fn on_terminal(env: &TestEnv, args: &[&str]) -> String {
+    String::from_utf8(bytes_on_terminal(env, args)).unwrap()
 }
 
 /// Starts `printf FORMAT` and waits for its end; its id.
