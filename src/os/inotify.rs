@@ -25,6 +25,8 @@ pub enum Wanted {
     Going,
     /// That something is put in the place of a file there.
     Replacements,
+    /// That a file there is made, written to, or put in the place of another, or the directory itself is moved.
+    Writing,
 }
 
 impl Wanted {
@@ -40,6 +42,9 @@ impl Wanted {
                 Self::ComingAndGoing => WatchFlags::CREATE | WatchFlags::MOVED_FROM | WatchFlags::DELETE,
                 Self::Going => WatchFlags::MOVED_FROM | WatchFlags::DELETE,
                 Self::Replacements => WatchFlags::MOVED_TO,
+                Self::Writing => {
+                    WatchFlags::CREATE | WatchFlags::MODIFY | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF
+                }
             }
     }
 }
@@ -58,7 +63,7 @@ pub struct Event {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It was made, or moved to here.
+    /// It was made, moved to here, or written to.
     Came,
     /// It was removed, or moved away.
     Went,

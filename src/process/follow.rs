@@ -2,15 +2,15 @@
 //!
 //! There is no timer: changes in the directory of a process come by inotify, its end as for `join` (see [`wait`]).
 
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::collections::{BTreeSet, HashMap};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
 use crate::os::fd;
+use crate::os::inotify::{Inotify, Wanted, What};
 
 use super::error::{Error, Result};
 use super::id::Id;
@@ -59,8 +59,6 @@ struct Running {
 #[derive(Debug)]
 struct Followed {
     id: Id,
-    /// The number of the watch of its directory.
-    watch: i32,
     stage: Stage,
     /// Whether its end was told.
     told: bool,
@@ -70,8 +68,10 @@ struct Followed {
 #[derive(Debug)]
 pub struct Follower<'a> {
     run_dir: &'a RunDir,
-    changes: OwnedFd,
+    changes: Inotify,
     followed: Vec<Followed>,
+    /// Who is in the directory of that watch: several, if one was named several times.
+    watched: HashMap<i32, Vec<usize>>,
     wants_records: bool,
 }
 
@@ -80,14 +80,15 @@ impl<'a> Follower<'a> {
     /// be told: that can take longer than the end, where the monitor was killed.
     pub fn new(run_dir: &'a RunDir, all: &[Observed], wants_records: bool) -> Result<Self> {
         fd::raise_limit();
-        let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)
-            .map_err(|e| Error::system("cannot watch logs (inotify)", e))?;
-        let mut follower = Self { run_dir, changes, followed: Vec::with_capacity(all.len()), wants_records };
-        for seen in all {
+        let changes = Inotify::new().map_err(|e| Error::system("cannot watch logs (inotify)", e))?;
+        let followed = Vec::with_capacity(all.len());
+        let mut follower = Self { run_dir, changes, followed, watched: HashMap::new(), wants_records };
+        for (at, seen) in all.iter().enumerate() {
             let id = seen.record.id.clone();
             let watch = watch(&follower.changes, seen)?;
+            follower.watched.entry(watch).or_default().push(at);
             // Only now: a start or an end that came before the watch is seen here.
-            follower.followed.push(Followed { stage: follower.stage(&id), id, watch, told: false });
+            follower.followed.push(Followed { stage: follower.stage(&id), id, told: false });
         }
         Ok(follower)
     }
@@ -221,34 +222,22 @@ impl<'a> Follower<'a> {
 
     /// Which of the processes there were changes in the directory of.
     fn changed(&self) -> Result<Vec<usize>> {
-        let mut buffer = [MaybeUninit::uninit(); 8192];
-        let mut reader = inotify::Reader::new(&self.changes, &mut buffer);
-        let mut changed = vec![false; self.followed.len()];
-        loop {
-            match reader.next() {
-                Ok(event) => {
-                    // Some events were lost: look at all.
-                    let all = event.events().contains(ReadFlags::QUEUE_OVERFLOW);
-                    for (changed, one) in changed.iter_mut().zip(&self.followed) {
-                        *changed |= all || one.watch == event.wd();
-                    }
-                }
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR) => {}
-                Err(e) => return Err(Error::system("cannot watch logs", e)),
-            }
+        let events = self.changes.events().map_err(|e| Error::system("cannot watch logs", e))?;
+        // Some events were lost: look at all.
+        if events.iter().any(|event| event.what == What::Overflow) {
+            return Ok((0..self.followed.len()).collect());
         }
-        Ok(changed.iter().enumerate().filter(|(_, changed)| **changed).map(|(at, _)| at).collect())
+        let changed = events.iter().filter_map(|event| self.watched.get(&event.watch)).flatten();
+        Ok(changed.copied().collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 
 /// Watches the directory of a process: its log is written to, its record replaced, or all of it renamed away.
-fn watch(changes: &OwnedFd, seen: &Observed) -> Result<i32> {
-    let flags = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF;
+fn watch(changes: &Inotify, seen: &Observed) -> Result<i32> {
     // The directory itself, not whatever has its path now.
-    let dir = seen.entry.dir.open_read(".")?;
-    let path = format!("/proc/self/fd/{}", dir.as_raw_fd());
-    inotify::add_watch(changes, path, flags | WatchFlags::ONLYDIR)
+    let dir = seen.entry.dir.open_dir(".")?;
+    changes
+        .watch(&dir, Wanted::Writing)
         .map_err(|e| Error::system(format!("cannot watch {}", seen.entry.dir.path().display()), e))
 }
 
