@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::libc;
 
 use crate::os::pidfd;
-use crate::os::proc::{self, Times};
+use crate::os::proc::{self, Times, Zombie};
 use crate::os::process::{Status, Usage as OsUsage};
 
 use super::entry::{Entry, WriteLock};
@@ -56,9 +56,8 @@ impl Outcome {
     /// What /proc tells of a process that has ended and was not reaped yet, by whomever: before the kernel can be asked, but
     /// not to everybody (and not before Linux 5.17). `None` where it does not.
     pub fn told_by_zombie(pid: i32, pidfd: BorrowedFd<'_>, at: Moment) -> Option<Self> {
-        let zombie = proc::zombie(pid).ok().flatten()?;
-        // /proc was read by pid, which was its own if it still is.
-        let status = zombie.status.filter(|_| pidfd::is_unreaped(pidfd)).map(Status::from_wait)?;
+        let zombie = zombie(pid, pidfd)?;
+        let status = Status::from_wait(zombie.status?);
         Some(Self::Seen { status, used: Used::Partly(zombie.times), at, witness: Witness::Pidfd })
     }
 
@@ -94,6 +93,11 @@ impl Outcome {
             }
         }
     }
+}
+
+/// What /proc tells of a process that has ended and was not reaped yet. It was read by pid, which was its own if it still is.
+pub fn zombie(pid: i32, pidfd: BorrowedFd<'_>) -> Option<Zombie> {
+    proc::zombie(pid).ok().flatten().filter(|_| pidfd::is_unreaped(pidfd))
 }
 
 /// The last signal of procctl that explains an end. Death by a signal is explained by that signal only; an exit, by the

@@ -8,7 +8,6 @@ use std::os::fd::AsFd;
 
 use crate::os::fs::optional;
 use crate::os::pidfd::{self, Stage};
-use crate::os::proc;
 
 use super::ending::{self, Outcome};
 use super::entry::{ENVIRONMENT, Entry, RECORD, SENTINEL, STARTING};
@@ -107,9 +106,7 @@ fn left_of(record: &Record) -> Result<Left> {
     if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
         return Ok(Left::Process);
     }
-    let zombie = proc::zombie(process.pid).ok().flatten();
-    // /proc was read by pid, which was its own if it still is.
-    Ok(match zombie.filter(|_| pidfd::is_unreaped(pidfd.as_fd())) {
+    Ok(match ending::zombie(process.pid, pidfd.as_fd()) {
         Some(zombie) if zombie.executed => Left::Process,
         Some(_) => Left::Attempt,
         None => Left::Nothing,
