@@ -11,7 +11,8 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use nix::libc;
 
@@ -126,7 +127,7 @@ impl<const SIZE: usize> Piece<SIZE> {
         }
         let begin = |used: usize| used.next_multiple_of(layout.align());
         let end = |used| begin(used).checked_add(layout.size()).filter(|&end| end <= SIZE);
-        let used = self.used.fetch_update(Relaxed, Relaxed, end).ok()?;
+        let used = self.used.fetch_update(Acquire, Relaxed, end).ok()?;
         Some(self.base().wrapping_add(begin(used)))
     }
 
@@ -137,7 +138,8 @@ impl<const SIZE: usize> Piece<SIZE> {
         };
         match at.checked_add(new) {
             Some(end) if end <= SIZE => {
-                let moved = self.used.compare_exchange(at + old, end, Relaxed, Relaxed);
+                // Whoever is handed it out again comes after all that was done with it.
+                let moved = self.used.compare_exchange(at + old, end, AcqRel, Relaxed);
                 if moved.is_ok() { Resized::Done } else { Resized::No }
             }
             _ => Resized::No,
