@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 
 /// Takes keys one by one from now on. Signals by keys (^C, ^Z) stay. Returns how it was before.
@@ -20,12 +20,7 @@ pub fn take_keys(terminal: impl AsFd) -> io::Result<Termios> {
 /// Puts it as it was.
 pub fn set(terminal: impl AsFd, modes: &Termios) -> io::Result<()> {
     // Interrupted by SIGTTOU: in the background, and continued in the foreground.
-    while let Err(e) = tcsetattr(&terminal, OptionalActions::Drain, modes) {
-        if e != Errno::INTR {
-            return Err(e.into());
-        }
-    }
-    Ok(())
+    Ok(retry_on_intr(|| tcsetattr(&terminal, OptionalActions::Drain, modes))?)
 }
 
 /// The keys that were pressed; none when there are no more to come.

@@ -7,11 +7,11 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use super::fault::{deed, moment};
+use super::retry::uninterrupted;
 
 fn byte(kind: libc::c_int, at: u8) -> libc::flock {
     libc::flock {
@@ -24,48 +24,36 @@ fn byte(kind: libc::c_int, at: u8) -> libc::flock {
 }
 
 /// Sets the lock to that kind. Some file systems ask a server about locks, which can be interrupted.
-fn set(fd: impl AsFd, kind: libc::c_int, at: u8, wait: bool) -> nix::Result<()> {
+fn set(fd: impl AsFd, kind: libc::c_int, at: u8, wait: bool) -> io::Result<()> {
     let lock = byte(kind, at);
-    loop {
-        let command = if wait { FcntlArg::F_OFD_SETLKW(&lock) } else { FcntlArg::F_OFD_SETLK(&lock) };
-        match fcntl(fd.as_fd(), command) {
-            Err(Errno::EINTR) => {}
-            done => return done.map(drop),
-        }
-    }
+    let command = || if wait { FcntlArg::F_OFD_SETLKW(&lock) } else { FcntlArg::F_OFD_SETLK(&lock) };
+    uninterrupted(|| Ok(fcntl(fd.as_fd(), command()).map(drop)?))
 }
 
 /// Takes the lock if nobody has it. The descriptor must be open for writing.
 pub fn try_lock(fd: impl AsFd, at: u8) -> io::Result<bool> {
     deed("try_lock", "", || match set(fd, libc::F_WRLCK, at, false) {
         Ok(()) => Ok(true),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
-        Err(e) => Err(e.into()),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(e) => Err(e),
     })
 }
 
 /// Takes the lock, waiting for it. The descriptor must be open for writing.
 pub fn lock(fd: impl AsFd, at: u8) -> io::Result<()> {
-    deed("lock", "", || Ok(set(fd, libc::F_WRLCK, at, true)?))
+    deed("lock", "", || set(fd, libc::F_WRLCK, at, true))
 }
 
 /// Gives it back, for every copy of the descriptor.
 pub fn unlock(fd: impl AsFd, at: u8) -> io::Result<()> {
     moment("unlock");
-    Ok(set(fd, libc::F_UNLCK, at, false)?)
+    set(fd, libc::F_UNLCK, at, false)
 }
 
 /// Whether somebody else holds it.
 pub fn is_locked(fd: impl AsFd, at: u8) -> io::Result<bool> {
     let mut probe = byte(libc::F_WRLCK, at);
-    let mut look = || {
-        while let Err(e) = fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe)) {
-            if e != Errno::EINTR {
-                return Err(io::Error::from(e));
-            }
-        }
-        Ok(())
-    };
+    let mut look = || uninterrupted(|| Ok(fcntl(fd.as_fd(), FcntlArg::F_OFD_GETLK(&mut probe)).map(drop)?));
     deed("is_locked", "", &mut look)?;
     Ok(i32::from(probe.l_type) != libc::F_UNLCK)
 }

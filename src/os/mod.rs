@@ -20,6 +20,7 @@ pub mod pidfd;
 pub mod probe;
 pub mod proc;
 pub mod process;
+pub mod retry;
 pub mod secret;
 pub mod signals;
 pub mod stack;

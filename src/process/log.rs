@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use crate::os::fs::{Dir, FileError, optional, same_file};
+use crate::os::retry::uninterrupted;
 
 use super::entry::LOG;
 use super::error::{Error, Result};
@@ -119,12 +120,7 @@ impl Log {
     fn read_at(&mut self, position: u64, wanted: usize) -> Result<usize> {
         let Some(file) = &self.file else { return Ok(0) };
         self.block.resize(BLOCK, 0);
-        loop {
-            match file.read_at(&mut self.block[..wanted], position) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => return other.map_err(|e| self.failed(e)),
-            }
-        }
+        uninterrupted(|| file.read_at(&mut self.block[..wanted], position)).map_err(|e| self.failed(e))
     }
 
     /// Where the last so many lines begin. Read from the end, in blocks.

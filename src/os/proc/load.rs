@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{Fields, Stat, TICKS_PER_SECOND, read_stat_line, uninterrupted};
+use super::super::retry::uninterrupted;
+use super::{Fields, Stat, TICKS_PER_SECOND, read_stat_line};
 
 /// CPU time, memory and threads of a process, from its line in /proc/PID/stat.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

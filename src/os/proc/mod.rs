@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 
+use super::retry::uninterrupted;
 use super::system;
 
 use rustix::io::retry_on_intr;
@@ -235,16 +236,6 @@ pub fn children(pid: i32) -> io::Result<Vec<i32>> {
         found.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
     }
     Ok(found)
-}
-
-/// Does it again if a signal came in between.
-fn uninterrupted<T>(call: impl Fn() -> io::Result<T>) -> io::Result<T> {
-    loop {
-        match call() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            done => return done,
-        }
-    }
 }
 
 /// `None` of a process, or a thread, that is gone or that we may not look at.
