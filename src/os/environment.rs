@@ -9,7 +9,7 @@ unsafe extern "C" {
 
 /// Its strings, `KEY=VALUE` mostly, in their order and without a copy.
 ///
-/// They must not be used after [`super::title::set`]: that overwrites them.
+/// [`super::title::set`] overwrites them: who calls it promises that they are not used afterwards.
 pub fn inherited() -> Vec<&'static CStr> {
     let mut strings = Vec::new();
     // SAFETY: the C library sets it up before `main`, and nothing here changes it.
@@ -20,7 +20,8 @@ pub fn inherited() -> Vec<&'static CStr> {
         if string.is_null() {
             break;
         }
-        // SAFETY: each is a C string on the stack that the kernel made, which lives as long as the process.
+        // SAFETY: each is a C string on the stack that the kernel made, which lives as long as the process; nothing writes to it
+        // before `title::set`, and nobody uses it after that.
         strings.push(unsafe { CStr::from_ptr(string) });
         at = at.wrapping_add(1);
     }

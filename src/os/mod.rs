@@ -1,9 +1,9 @@
 //! The floor under everything: thin wrappers around kernel interfaces.
 //!
 //! Nothing here knows what a managed process is. Functions return [`std::io::Result`] (or [`fs::Result`], which adds
-//! the path). All `unsafe` code of the crate is on this floor.
+//! the path). All `unsafe` code of the crate is on this floor, or promises what a function of this floor asks for.
 
-#![expect(unsafe_code, reason = "system calls that no library wraps; nowhere else")]
+#![expect(unsafe_code, reason = "system calls that no library wraps")]
 
 pub mod arguments;
 pub mod caught;

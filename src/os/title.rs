@@ -11,8 +11,9 @@ use super::proc::{STAT_LINE, stat_line};
 /// and secrets in them would stay visible. A text that is longer than the arguments were runs on into the environment,
 /// which the kernel shows then (fs/proc/base.c, `get_mm_cmdline`).
 ///
-/// The caller has read what it needs of both and reads neither `argv` nor the environment again.
-pub fn set(short: &std::ffi::CStr, long: &str) -> io::Result<()> {
+/// # Safety
+/// Neither `argv` nor the environment is used afterwards, nor a string of [`super::environment::inherited`].
+pub unsafe fn set(short: &std::ffi::CStr, long: &str) -> io::Result<()> {
     rustix::thread::set_name(short)?;
     let mut buffer = [0; STAT_LINE];
     let text = String::from_utf8_lossy(stat_line("/proc/self/stat", &mut buffer)?);

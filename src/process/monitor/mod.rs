@@ -41,6 +41,7 @@ pub const TITLE: &str = "procctl: monitor of ";
 ///
 /// All signals are blocked; those that are handled can be read from the result. `None` if there is no descriptor to be had.
 /// The other result is for how long ended records are kept.
+#[expect(unsafe_code, reason = "what the title is written over is not used any more")]
 fn settle_down(
     run_dir: &RunDir,
     record: &Record,
@@ -61,7 +62,10 @@ fn settle_down(
     let signals = SignalFd::new(handled).ok();
     // The last look at the environment: the title is written over it.
     let keep = retention::keep();
-    let _ = title::set(c"procctl-monitor", &format!("{TITLE}{} {}", record.id, record.name));
+    let text = format!("{TITLE}{} {}", record.id, record.name);
+    // SAFETY: a monitor does not return from here to the command that it was; what it still does looks at no variable, and the
+    // environment of its process, which borrows from its own, has been handed to the kernel and is not used again.
+    let _ = unsafe { title::set(c"procctl-monitor", &text) };
     stack::release();
     (signals, keep)
 }
