@@ -47,7 +47,8 @@ const LIFE: u8 = 0;
 const WRITE: u8 = 1;
 const HOLD: u8 = 2;
 
-/// The directory of one process, reached through the run directory: it takes no descriptor of its own.
+/// The directory of one process. It takes no descriptor of its own, but is reached through the run directory; that of a process
+/// that is being made is held open, by its monitor for life ([`Dir::hold`]).
 #[derive(Debug)]
 pub struct Entry {
     /// The process's id, which is the directory's name.
