@@ -184,11 +184,12 @@ impl Job<'_> {
             Failure::Setup("cannot make a session".to_owned(), e.raw_os_error().unwrap_or(libc::EPERM))
         }) {
             Ok(()) => {
-                // What was sent to the caller's process group (^C, a terminal that hangs up) before this was a session of its
-                // own was not meant for the process.
-                signals::discard(&TOLD_TO_END);
                 // Without it, orphans go to init; nothing that was promised of the process itself depends on it.
                 let _ = process::become_subreaper();
+                // What was sent to the caller's process group (^C, a terminal that hangs up) before this was a session of its
+                // own was not meant for the process; nor what a `--tree` sent that did not know it for a monitor yet: that one
+                // will find the process. As late as can be: from the fork on, it is to be told to end.
+                signals::discard(&TOLD_TO_END);
                 self.begin()
             }
             Err(failure) => {
