@@ -9,7 +9,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::harness::{PROCCTL, TestEnv, can_trace, eventually, is_gone, proc_fds, proc_stat, proc_status};
+use crate::harness::{
+    PROCCTL, TestEnv, can_trace, eventually, is_gone, proc_fds, proc_stat, proc_status, skipped,
+};
 
 #[test]
 fn it_is_the_os_parent_of_the_process_and_no_child_of_the_caller() {
@@ -89,38 +91,70 @@ fn it_ends_with_the_process_also_when_a_grandchild_lives_on() {
     kill(Pid::from_raw(left), Signal::SIGKILL).unwrap();
 }
 
-/// ^C, or a terminal that hangs up, while the monitor is still in the caller's process group.
+/// ^C, or a terminal that hangs up, while the monitor is still in the caller's process group; and a `--tree` of somebody else
+/// that takes it for any process, for it is no monitor yet: that one finds the process, and signals it itself.
 #[test]
-fn what_was_sent_to_the_callers_group_during_the_start_does_not_reach_the_process() {
+fn what_comes_before_there_is_a_process_does_not_reach_it() {
+    for call in ["setsid", "prctl"] {
+        let env = TestEnv::new();
+        if !can_trace(&env) {
+            return;
+        }
+        let (trace, delay) = (format!("trace={call}"), format!("inject={call}:delay_enter=300000:when=1"));
+        let strace = ["-f", "-qq", "-o", "trace", "-e", &trace, "-e", &delay];
+        let start =
+            env.program("strace").args(strace).arg(PROCCTL).args(["start", "--", "sleep", "1000"]).spawn();
+        // strace's child is the launcher, and the launcher's the monitor.
+        let child_of = |pid: i32| {
+            let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+            children.split_whitespace().next()?.parse::<i32>().ok()
+        };
+        let monitor = eventually("the monitor is forked", || child_of(child_of(start.pid())?));
+        let leads = || proc_stat(monitor).is_some_and(|stat| stat[3] == monitor.to_string());
+        if call == "setsid" {
+            assert!(!leads(), "the delay was too short");
+        } else {
+            eventually("it has a session of its own", || leads().then_some(()));
+        }
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+            kill(Pid::from_raw(monitor), signal).unwrap();
+        }
+        assert_eq!(child_of(monitor), None, "the delay was too short");
+        let id = eventually("it is started", || {
+            let started = env.procctl(["status", "--alive", "--format", "{id}"]).output().success();
+            (!started.is_empty()).then_some(started)
+        });
+        assert_eq!(env.monitor_pid(&id), monitor);
+        let pending = || proc_status(monitor, "ShdPnd").is_some_and(|set| set != "0000000000000000");
+        eventually("the monitor has looked at its signals", || (!pending()).then_some(()));
+        env.procctl(["join", &id, "--timeout", "0.2"]).output().exits(124);
+        env.ok(["kill", "--wait", &id]);
+    }
+}
+
+/// A monitor inherits the monitors of what its descendants start. It is not to look at every live process when one ends.
+#[test]
+fn the_monitors_that_it_inherits_cost_it_nothing() {
     let env = TestEnv::new();
-    if !can_trace(&env) {
-        return;
+    let live = 20;
+    for _ in 0..live {
+        env.sleeper(&[]);
     }
-    let delay = "inject=setsid:delay_enter=300000:when=1";
-    let strace = ["-f", "-qq", "-o", "trace", "-e", "trace=setsid", "-e", delay];
-    let start =
-        env.program("strace").args(strace).arg(PROCCTL).args(["start", "--", "sleep", "1000"]).spawn();
-    // strace's child is the launcher, and the launcher's the monitor.
-    let child_of = |pid: i32| {
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-        children.split_whitespace().next()?.parse::<i32>().ok()
+    let gate = env.gate("gate");
+    let inner = "procctl join $(for n in 1 2 3 4 5 6 7 8 9 10; do procctl start -- true; done)";
+    let script = format!("{inner}; echo ready; read -r _ <{}", gate.path().display());
+    let id = env.start_ready(&[], &script);
+    let monitor = env.monitor_pid(&id);
+    let inherited = || fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/children")).unwrap();
+    eventually("only the process is left", || (inherited().split_whitespace().count() == 1).then_some(()));
+    // Of the thread: what it has reaped counts as the process's own.
+    let Ok(io) = fs::read_to_string(format!("/proc/{monitor}/task/{monitor}/io")) else {
+        return skipped("the kernel does not count what processes read");
     };
-    let monitor = eventually("the monitor is forked", || child_of(child_of(start.pid())?));
-    let leads = || proc_stat(monitor).is_some_and(|stat| stat[3] == monitor.to_string());
-    assert!(!leads(), "the delay was too short");
-    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
-        kill(Pid::from_raw(monitor), signal).unwrap();
-    }
-    assert!(!leads(), "the delay was too short");
-    let id = eventually("it is started", || {
-        let started = env.procctl(["status", "--alive", "--format", "{id}"]).output().success();
-        (!started.is_empty()).then_some(started)
-    });
-    assert_eq!(env.monitor_pid(&id), monitor);
-    let pending = || proc_status(monitor, "ShdPnd").is_some_and(|set| set != "0000000000000000");
-    eventually("the monitor has looked at its signals", || (!pending()).then_some(()));
-    env.procctl(["join", &id, "--timeout", "0.2"]).output().exits(124);
-    env.ok(["kill", "--wait", &id]);
+    let reads: u64 = io.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap();
+    assert!(reads < 10 * live, "{reads} reads");
+    gate.open();
+    assert_eq!(env.join(&id), 0);
 }
 
 #[test]

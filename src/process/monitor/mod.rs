@@ -15,6 +15,7 @@ pub mod adoption;
 mod job;
 mod supervisor;
 
+use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub use supervisor::Supervisor;
 
 /// What `ps` shows of a monitor, before the id and the name of its process.
 pub const TITLE: &str = "procctl: monitor of ";
+/// The name of a monitor's program in /proc.
+const PROGRAM: &CStr = c"procctl-monitor";
 
 /// In a fork of a command that is to be a monitor from now on: lets go of everything that was the command's: standard
 /// streams, working directory, all descriptors but those kept and the run directory's, and what `ps` shows.
@@ -65,7 +68,7 @@ fn settle_down(
     let text = format!("{TITLE}{} {}", record.id, record.name);
     // SAFETY: a monitor does not return from here to the command that it was; what it still does looks at no variable, and the
     // environment of its process, which borrows from its own, has been handed to the kernel and is not used again.
-    let _ = unsafe { title::set(c"procctl-monitor", &text) };
+    let _ = unsafe { title::set(PROGRAM, &text) };
     stack::release();
     (signals, keep)
 }

@@ -98,7 +98,8 @@ impl Supervisor<'_> {
     fn record_if_managed(&self, orphan: Ended) {
         // Those that `start` made lead a session, and hardly any other orphan does.
         let Ok(stat) = Stat::of(orphan.pid) else { return };
-        if stat.session != orphan.pid {
+        // But the monitors of what they have started do: those are many, and none is a managed process.
+        if stat.session != orphan.pid || stat.comm == super::PROGRAM.to_bytes() {
             return;
         }
         for tag in self.run_dir.names().all(Shelf::Live).unwrap_or_default() {
