@@ -101,13 +101,17 @@ impl Variables {
             .map(|(_, value)| value)
     }
 
+    /// Sets one, in its place. There can be several of a name, of which programs see the first or the last: one is left.
     fn set(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Result<()> {
         let key = key.as_ref().as_bytes();
-        let variable = Cow::Owned(to_c_string([key, b"=", value.as_ref().as_bytes()].concat())?);
-        match self.0.iter_mut().find(|known| split(known).is_some_and(|(known, _)| known == key)) {
-            Some(known) => *known = variable,
-            None => self.0.push(variable),
-        }
+        let mut variable = Some(Cow::Owned(to_c_string([key, b"=", value.as_ref().as_bytes()].concat())?));
+        self.0.retain_mut(|known| {
+            if split(known).is_none_or(|(known, _)| known != key) {
+                return true;
+            }
+            variable.take().map(|variable| *known = variable).is_some()
+        });
+        self.0.extend(variable);
         Ok(())
     }
 }
@@ -122,4 +126,21 @@ fn split(variable: &CStr) -> Option<(&[u8], &[u8])> {
 /// A string of the operating system for the kernel.
 pub fn to_c_string(bytes: impl Into<Vec<u8>>) -> Result<CString> {
     CString::new(bytes).map_err(|_| Error::refused("an argument or variable has a NUL byte in it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_set_is_there_once() {
+        let strings = [c"A=1", c"=B=2", c"B=3", c"A=4", c"B=5"];
+        let mut variables = Variables(strings.map(Cow::Borrowed).into());
+        variables.set("B", "x=y").expect("set");
+        variables.set("C", "").expect("set");
+        let all: Vec<&CStr> = variables.0.iter().map(AsRef::as_ref).collect();
+        assert_eq!(all, [c"A=1", c"=B=2", c"B=x=y", c"A=4", c"C="]);
+        assert_eq!(variables.get("B"), Some(&b"x=y"[..]));
+        assert!(variables.set("D", "a\0b").is_err());
+    }
 }
