@@ -13,7 +13,7 @@ pub struct Get {
     /// A field of the record (pid, exitcode, parent.pid, usage.user_seconds, …), or authkey [default: the record]
     #[arg(value_name = "FIELD")]
     pub field: Option<String>,
-    /// Print a line like this: '{name}\t{parent.pid}'
+    /// Print a line like this: '{name}\t{parent.pid}'.
     ///
     /// In braces stand fields of the record; `procctl schema` describes them. A null is nothing, an array or an object JSON.
     /// \t, \n and \\ are a tab, a line end and a backslash, {{ and }} are braces.

@@ -24,7 +24,8 @@ impl Frame {
         }
         for (at, line) in lines.iter().enumerate() {
             if self.lines.get(at) != Some(line) {
-                let _ = write!(text, "\x1b[{};1H{line}\x1b[K", at + 1);
+                // Erased first: after a line that fills the screen, terminals erase its last character.
+                let _ = write!(text, "\x1b[{};1H\x1b[K{line}", at + 1);
             }
         }
         if lines.len() < self.lines.len() {
@@ -63,15 +64,15 @@ mod tests {
     #[test]
     fn only_what_differs_is_sent() {
         let mut frame = Frame::default();
-        assert_eq!(frame.turn_into(lines("a\nb")), format!("{BEGIN}\x1b[1;1Ha\x1b[K\x1b[2;1Hb\x1b[K{END}"));
+        assert_eq!(frame.turn_into(lines("a\nb")), format!("{BEGIN}\x1b[1;1H\x1b[Ka\x1b[2;1H\x1b[Kb{END}"));
         assert_eq!(frame.turn_into(lines("a\nb")), "");
         assert_eq!(
             frame.turn_into(lines("a\nc\nd")),
-            format!("{BEGIN}\x1b[2;1Hc\x1b[K\x1b[3;1Hd\x1b[K{END}")
+            format!("{BEGIN}\x1b[2;1H\x1b[Kc\x1b[3;1H\x1b[Kd{END}")
         );
         assert_eq!(frame.turn_into(lines("a")), format!("{BEGIN}\x1b[2;1H\x1b[J{END}"));
         frame.forget();
-        assert_eq!(frame.turn_into(lines("a")), format!("{BEGIN}\x1b[H\x1b[J\x1b[1;1Ha\x1b[K{END}"));
+        assert_eq!(frame.turn_into(lines("a")), format!("{BEGIN}\x1b[H\x1b[J\x1b[1;1H\x1b[Ka{END}"));
         assert_eq!(frame.turn_into(lines("a")), "");
     }
 

@@ -102,7 +102,8 @@ impl RunDir {
         if is.st_mode & 0o077 != 0 {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
-                &if root.has("processes").unwrap_or(false) {
+                // One with other things in it is not to be closed to those who use them.
+                &if root.has("processes").unwrap_or(false) || matches!(root.find(|_| true), Ok(None)) {
                     format!("chmod 700 {}", path.display())
                 } else {
                     CHOOSE.to_owned()
