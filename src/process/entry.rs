@@ -86,10 +86,18 @@ impl Entry {
     }
 
     fn broken(&self, file: &str, why: &str) -> Error {
-        Error::hinted(
-            format!("cannot use the record {}: {why}", self.path(file).display()),
-            format!("if it is of no use, remove {}", self.dir.path().display()),
-        )
+        let lives = self.watch().is_ok_and(|watch| watch.is_monitored().unwrap_or(false));
+        let hint = if lives {
+            format!(
+                "its process is alive, or may be: ps -ef shows 'monitor of {}', and SIGTERM to that ends it; without it nothing \
+                 of {} is needed",
+                self.id,
+                self.dir.path().display()
+            )
+        } else {
+            format!("if it is of no use, remove {}", self.dir.path().display())
+        };
+        Error::hinted(format!("cannot use the record {}: {why}", self.path(file).display()), hint)
     }
 
     /// Replaces the record, whole. The caller holds the write lock, or nobody else knows of the process yet.

@@ -34,6 +34,8 @@ pub struct Live {
     pub descriptors: Option<u64>,
     /// The share of one CPU since the last look; `None` at the first.
     pub cpu_share: Option<f64>,
+    /// A signal (SIGSTOP, ^Z) or a tracer holds it still.
+    pub is_suspended: bool,
 }
 
 /// How much to read.
@@ -57,13 +59,14 @@ fn within_reach(seen: &Observed) -> Option<Identity> {
 pub fn of(seen: &Observed, detail: Detail, shares: &Shares) -> Option<Live> {
     let process = within_reach(seen)?;
     let pidfd = process.open().ok()??;
-    let (_, load) = Load::of(process.pid).ok()?;
+    let (stat, load) = Load::of(process.pid).ok()?;
     let all = detail == Detail::All;
     let live = Live {
         load,
         peak_rss_bytes: if all { proc::peak_rss_bytes(process.pid).ok().flatten() } else { None },
         descriptors: if all { proc::descriptors(process.pid).ok() } else { None },
         cpu_share: None,
+        is_suspended: matches!(stat.state, 'T' | 't'),
     };
     pidfd::is_unreaped(pidfd.as_fd()).then(|| {
         let cpu_share = shares.of(process.pid, process.start_ticks, load.cpu_seconds());

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use serde_json::{Value, json};
 
 use crate::harness::TestEnv;
+use crate::support::record_file;
 
 /// RFC 3339, UTC, with a fraction of a second; as something that can be compared.
 fn time(value: &Value) -> &str {
@@ -251,4 +252,26 @@ fn ended_by_of_a_daemonic_process_is_its_parents_end() {
     assert_eq!(record["ended_by"]["action"], json!("parent-exit"));
     assert_eq!(record["parent"]["pid"].to_string(), shell);
     assert_eq!(record["daemon"], json!(true));
+}
+
+/// Removing the directory of a live process would lose it.
+#[test]
+fn of_a_live_process_a_broken_record_is_not_said_to_be_of_no_use() {
+    let env = TestEnv::new();
+    let id = env.sleeper(&[]);
+    let record = record_file(&env, &id);
+    let whole = std::fs::read(&record).unwrap();
+    std::fs::write(&record, &whole[..whole.len() / 2]).unwrap();
+    let refused = env.refused(["get", &id, "pid"], 125, &["cannot use the record", "record.json"]);
+    let hint = refused;
+    assert!(
+        hint.contains(&format!("hint: its process is alive, or may be: ps -ef shows 'monitor of {id}'")),
+        "{hint}"
+    );
+    std::fs::write(&record, whole).unwrap();
+    assert_eq!(env.get(&id, "state"), "started");
+
+    env.ok(["kill", "--wait", &id]);
+    std::fs::write(&record, "{").unwrap();
+    env.refused(["get", &id, "pid"], 125, &["cannot use the record", "hint: if it is of no use, remove"]);
 }

@@ -191,3 +191,16 @@ fn a_process_that_asks_for_itself_does_not_see_the_asking() {
     assert!(!said.contains("Tree: ") && !said.contains("procctl status\n"), "{said}");
     assert_eq!(said.matches("─ ").count(), 1, "{said}");
 }
+
+#[test]
+fn a_suspended_process_is_said_to_be_so() {
+    let env = TestEnv::new();
+    let id = env.sleeper(&[]);
+    assert!(!env.ok(["status", &id]).contains("suspended"));
+    env.ok(["kill", "-s", "STOP", &id]);
+    eventually("it says so", || {
+        env.ok(["status", &id]).contains("; suspended, until it gets SIGCONT").then_some(())
+    });
+    env.ok(["kill", "-s", "CONT", &id]);
+    eventually("it goes on", || (!env.ok(["status", &id]).contains("suspended")).then_some(()));
+}

@@ -38,7 +38,8 @@ pub fn draw(page: &Page<'_>, style: Style) -> String {
     let Page { seen, live, .. } = page;
     let record = &seen.record;
     sheet.title(seen);
-    sheet.field("State", &words::state(seen));
+    let is_suspended = live.is_some_and(|live| live.is_suspended);
+    sheet.field("State", &words::state(seen, is_suspended));
     for note in words::notes(seen) {
         sheet.field("Note", &note);
     }

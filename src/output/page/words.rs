@@ -10,14 +10,15 @@ use crate::process::record::{Action, EndedBy, Witness};
 use crate::process::time::Moment;
 
 /// The state, with what there is to say of when and how.
-pub(super) fn state(seen: &Observed) -> String {
+pub(super) fn state(seen: &Observed, is_suspended: bool) -> String {
     let record = &seen.record;
     match &seen.life {
         Life::Initial => format!("initial: not started; created {}", ago(record.created_at)),
-        Life::Alive { .. } => match record.started_at {
-            Some(at) => format!("started {}", ago(at)),
-            None => "started".to_owned(),
-        },
+        Life::Alive { .. } => {
+            let started = record.started_at.map_or("started".to_owned(), |at| format!("started {}", ago(at)));
+            let suspended = if is_suspended { "; suspended, until it gets SIGCONT" } else { "" };
+            started + suspended
+        }
         Life::Elsewhere => format!(
             "{}, on host {}: nothing more can be known of it here",
             record.state.as_str(),
