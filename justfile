@@ -96,9 +96,20 @@ sanitize *TESTS='start:: run:: launch:: join:: dead_monitor:: hostile::':
     # What a command still holds when it ends is no leak, and looking for leaks needs SIGCHLD, which some callers ignore.
     ASAN_OPTIONS=detect_leaks=0 cargo test --locked --test it --target "$target" -- corpus:: {{ TESTS }}
 
-# What procctl costs, as ratios to a C program that does the least
+# What procctl costs, next to a C program that does the least and to what else is installed: benches/run --help
 bench *ARGS:
     #!/usr/bin/env bash
     set -euo pipefail
     binary=$(tools/build)
     benches/run {{ ARGS }} "$binary"
+
+# docs/performance.md and its picture anew, of the last `just bench`
+publish:
+    benches/publish
+
+# System calls and instructions of the main commands, compared with benches/costs.json; --update records them
+costs *ARGS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    binary=$(tools/build)
+    benches/costs {{ ARGS }} "$binary"
