@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
+use rustix::io::retry_on_intr;
+
 use crate::os::fs::{Dir, FileError, optional, same_file};
 use crate::os::retry::uninterrupted;
 
@@ -74,7 +76,8 @@ impl Log {
     }
 
     fn stat(&self) -> Result<Option<rustix::fs::Stat>> {
-        self.file.as_ref().map(|file| rustix::fs::fstat(file).map_err(|e| self.failed(e))).transpose()
+        let look = |file: &File| retry_on_intr(|| rustix::fs::fstat(file)).map_err(|e| self.failed(e));
+        self.file.as_ref().map(look).transpose()
     }
 
     /// How long it is now.
@@ -84,7 +87,7 @@ impl Log {
 
     /// Whether what is printed would become a part of it.
     pub fn is_standard_output(&self) -> bool {
-        let stdout = rustix::fs::fstat(io::stdout());
+        let stdout = retry_on_intr(|| rustix::fs::fstat(io::stdout()));
         matches!((self.stat(), stdout), (Ok(Some(log)), Ok(stdout)) if same_file(&log, &stdout))
     }
 
