@@ -42,7 +42,9 @@ class Suite:
 
     def long_starts(self):
         said = self.work / "pids"
-        takers = {each.name: (lambda each=each: timed(each.long_command(), each.env, said), NOTHING) for each in [*self.floors, self.procctl]}
+        takers = {}
+        for each in (*self.floors, self.procctl):
+            takers[each.name] = (lambda each=each: timed(each.long_command(), each.env, said)), NOTHING
         self.interleaved(self.table("long", "start of `sleep 1000`", "ms"), takers)
         for word in said.read_text().split():
             if word.isdigit():
