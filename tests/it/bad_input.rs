@@ -290,7 +290,12 @@ fn a_directory_that_is_none_of_procctls_is_not_to_be_changed() {
     let shared = env.path("shared");
     std::fs::create_dir(&shared).unwrap();
     std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let said =
-        env.refused(["--run-dir", shared.to_str().unwrap(), "status"], 125, &["open to group or others"]);
+    let refused =
+        || env.refused(["--run-dir", shared.to_str().unwrap(), "status"], 125, &["open to group or others"]);
+    // An empty one was made for procctl, and with other rights than it wants.
+    let said = refused();
+    assert!(said.contains("hint: chmod 700 "), "{said}");
+    std::fs::write(shared.join("of-others"), "").unwrap();
+    let said = refused();
     assert!(!said.contains("chmod"), "{said}");
 }
