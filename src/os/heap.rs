@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use nix::libc;
 
-/// Measured: `start` takes 14 KiB of it, `status` of one 20. What is not used costs nothing.
+/// What is not used costs nothing: a monitor was seen to keep three pages of it.
 static FIRST: Piece<{ 64 << 10 }> = Piece::of({
     static BYTES: Bytes<{ 64 << 10 }> = Bytes::new();
     &BYTES
 });
-/// Measured: reading the arguments of `start` takes 50 KiB.
+/// Measured: reading the arguments of `start` takes 70 KiB, those of `status` 73.
 static MOMENT: Piece<{ 1 << 20 }> = Piece::of({
     static BYTES: Bytes<{ 1 << 20 }> = Bytes::new();
     &BYTES
