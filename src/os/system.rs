@@ -1,8 +1,11 @@
 //! The machine: boot, host, pid namespace, clocks, chance.
 
 use std::io;
+use std::time::Duration;
 
+use nix::libc;
 use rustix::io::retry_on_intr;
+use rustix::time::ClockId;
 
 /// The id of this boot (proc_sys_kernel(5), random/boot_id).
 pub fn boot_id() -> io::Result<String> {
@@ -42,10 +45,30 @@ pub fn own_pid_in_proc() -> io::Result<i32> {
     Ok(target.to_str().ok().and_then(|pid| pid.parse().ok()).unwrap_or(0))
 }
 
+/// Time since 1970, by the clock of the machine. Negative if that is wrong by decades: then zero.
+pub fn since_1970() -> Duration {
+    read_clock(ClockId::Realtime)
+}
+
 /// Time since boot, suspension included: the clock of `starttime` in proc(5).
-pub fn since_boot() -> std::time::Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    std::time::Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+pub fn since_boot() -> Duration {
+    read_clock(ClockId::Boottime)
+}
+
+/// clock_gettime(2), as a system call: for the few readings of a short command that is cheaper than to find the vDSO's function
+/// (vdso(7)) and to have its pages mapped.
+fn read_clock(clock: ClockId) -> Duration {
+    #[cfg(target_pointer_width = "64")]
+    let now = {
+        let mut now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the buffer is valid for writes of a timespec, which is the kernel's on 64-bit machines. It cannot fail: Linux
+        // has both clocks.
+        unsafe { libc::syscall(libc::SYS_clock_gettime, clock as libc::clockid_t, &raw mut now) };
+        now
+    };
+    #[cfg(not(target_pointer_width = "64"))]
+    let now = rustix::time::clock_gettime(clock);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or(0), u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 /// Fills a buffer with random bytes (getrandom(2)).

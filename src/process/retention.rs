@@ -1,7 +1,9 @@
 //! Forgetting records that are overdue, now and then.
 
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use crate::os::system;
 
 use super::error::{Error, Result};
 use super::id::Id;
@@ -59,6 +61,10 @@ pub fn clear_now_and_then(run_dir: &RunDir, keep: Option<Duration>) {
 
 /// Whether the run directory is due to be cleared. Only one of those that ask is told so.
 fn is_due(run_dir: &RunDir) -> bool {
+    // Nearly always it is not, which needs no lock.
+    if is_fresh(run_dir) == Some(true) {
+        return false;
+    }
     let made = match run_dir.root.write_new(STAMP, b"") {
         Ok(()) => true,
         Err(e) if e.is_already_there() => false,
@@ -68,12 +74,15 @@ fn is_due(run_dir: &RunDir) -> bool {
     if !crate::os::lock::try_lock(&stamp, 0).unwrap_or(false) {
         return false;
     }
-    let Ok(last) = run_dir.root.stat(STAMP) else { return false };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let then = Duration::from_secs(u64::try_from(last.st_mtime).unwrap_or(0));
+    (made || is_fresh(run_dir) == Some(false)) && run_dir.root.touch(STAMP).is_ok()
+}
+
+/// Whether it was cleared a short time ago. `None` if that is not known.
+fn is_fresh(run_dir: &RunDir) -> Option<bool> {
+    let last = run_dir.root.stat(STAMP).ok()?.st_mtime;
+    let last = Duration::from_secs(u64::try_from(last).unwrap_or(0));
     // A stamp from the future (a clock that was set back) is overdue as well.
-    let due = made || now.checked_sub(then).is_none_or(|age| age >= EVERY);
-    due && run_dir.root.touch(STAMP).is_ok()
+    Some(system::since_1970().checked_sub(last).is_some_and(|age| age < EVERY))
 }
 
 /// Forgets every process that ended longer ago than that, and what was left by starts that were cut off.
@@ -104,8 +113,7 @@ fn clear(run_dir: &RunDir, keep: Duration) -> Result<()> {
 fn clear_leftover(run_dir: &RunDir, id: &Id) -> Result<()> {
     let Some(entry) = run_dir.entry(id)? else { return Ok(()) };
     let made = Duration::from_secs(u64::try_from(entry.dir.metadata()?.st_mtime).unwrap_or(0));
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if now.saturating_sub(made) >= EVERY {
+    if system::since_1970().saturating_sub(made) >= EVERY {
         if entry.dir.has(super::entry::SENTINEL)? {
             recover::settle(run_dir, &entry)?;
         } else {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::os::zone;
+use crate::os::{system, zone};
 
 /// A moment, UTC, kept and shown to the microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,12 +14,13 @@ pub struct Moment(jiff::Timestamp);
 impl Moment {
     /// Now, by the clock of the machine.
     pub fn now() -> Self {
-        Self(jiff::Timestamp::now())
+        let since = jiff::SignedDuration::try_from(system::since_1970()).unwrap_or(jiff::SignedDuration::MAX);
+        Self(jiff::Timestamp::from_duration(since).unwrap_or(jiff::Timestamp::MAX))
     }
 
     /// The moment that was `ago` before now.
     pub fn before_now(ago: Duration) -> Self {
-        let now = jiff::Timestamp::now();
+        let Self(now) = Self::now();
         Self(
             jiff::SignedDuration::try_from(ago).ok().and_then(|ago| now.checked_sub(ago).ok()).unwrap_or(now),
         )
@@ -123,7 +124,7 @@ pub fn parse_moment(text: &str) -> Result<Moment, String> {
     if let Ok(ago) = parse(text) {
         let ago = jiff::SignedDuration::try_from(ago).unwrap_or(jiff::SignedDuration::MAX);
         // Before all that the clock can count.
-        return Ok(Moment(jiff::Timestamp::now().checked_sub(ago).unwrap_or(jiff::Timestamp::MIN)));
+        return Ok(Moment(Moment::now().0.checked_sub(ago).unwrap_or(jiff::Timestamp::MIN)));
     }
     text.parse().map(Moment).map_err(|_| {
         format!(
