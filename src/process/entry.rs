@@ -258,7 +258,11 @@ impl Entry {
     /// The signals that were noted, oldest first. Lines that are none are passed over.
     pub fn noted_signals(&self) -> Vec<EndedBy> {
         let bytes = self.dir.read(SIGNALS, LARGEST).unwrap_or_default();
-        bytes.split(|&b| b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+        bytes
+            .split(|&b| b == b'\n')
+            .filter(|line| !line.is_empty())
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect()
     }
 
     /// Asks the monitor not to leave when the process ends: it stays, as the new parent of orphaned descendants, until

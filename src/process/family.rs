@@ -253,6 +253,10 @@ fn os_parent_beyond_subshells() -> Result<Option<(Identity, OwnedFd)>> {
         }
     };
     while stat.parent > 0 {
+        // Mostly it is no fork of the one above, and that can be seen without a descriptor.
+        if Stat::of(stat.parent).is_ok_and(|above| !has_stack_of(&stat, &above)) {
+            break;
+        }
         let Some((above, above_pidfd, above_stat)) = Identity::of_pid(stat.parent).map_err(failed)? else {
             break;
         };
@@ -264,12 +268,15 @@ fn os_parent_beyond_subshells() -> Result<Option<(Identity, OwnedFd)>> {
     Ok(Some((parent, pidfd)))
 }
 
-/// A fork has its parent's stack; an exec makes a new one, at a random place.
 fn is_fork_without_exec(child: &Stat, parent: &Stat) -> bool {
-    child.start_stack != 0
-        && child.start_stack == parent.start_stack
+    has_stack_of(child, parent)
         && child.start_ticks >= parent.start_ticks
         && proc::same_executable(child.pid, parent.pid)
+}
+
+/// A fork has its parent's stack; an exec makes a new one, at a random place.
+fn has_stack_of(child: &Stat, parent: &Stat) -> bool {
+    child.start_stack != 0 && child.start_stack == parent.start_stack
 }
 
 fn still_child(child: &Identity, of: i32) -> bool {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
 
 use rustix::io::retry_on_intr;
 
@@ -56,13 +57,9 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
     }
     check_file_size_limit()?;
     retention::check()?;
-    let directory = if let Some(directory) = &request.directory {
-        directory.clone()
-    } else {
-        // Not getcwd(3): that fails in a directory that was deleted, and a process can well be started there.
-        let read = || rustix::fs::readlink("/proc/self/cwd", Vec::new());
-        let path = retry_on_intr(read).map_err(|e| FileError::new("read", "/proc/self/cwd", e))?;
-        OsString::from_vec(path.into_bytes()).into()
+    let directory = match &request.directory {
+        Some(directory) => directory.clone(),
+        None => working_directory()?,
     };
     let (boot_id, pid_namespace) = (run_dir.host.boot_id()?.to_owned(), run_dir.host.pid_namespace()?);
     let key = creator.as_ref().map_or(NO_PARENT, |creator| &creator.key);
@@ -120,6 +117,18 @@ pub(super) fn draft<'a>(run_dir: &'a RunDir, request: &Request) -> Result<Draft<
         return Err(e);
     }
     Ok(draft)
+}
+
+/// The caller's working directory.
+fn working_directory() -> Result<PathBuf> {
+    // One that was deleted or cannot be reached from the root has no path, and a process can well be started there: /proc shows
+    // what there is to show. It is asked only then, for it takes longer.
+    let read = || match rustix::process::getcwd(Vec::new()) {
+        Ok(path) if path.as_bytes().starts_with(b"/") => Ok(path),
+        _ => rustix::fs::readlink("/proc/self/cwd", Vec::new()),
+    };
+    let path = retry_on_intr(read).map_err(|e| FileError::new("read", "/proc/self/cwd", e))?;
+    Ok(OsString::from_vec(path.into_bytes()).into())
 }
 
 /// Records and logs are files: with a limit that they cannot be written under, nothing is begun.
