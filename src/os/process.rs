@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use nix::libc;
 
@@ -34,14 +36,13 @@ pub fn exit(status: i32) -> ! {
     unsafe { libc::_exit(status) }
 }
 
-/// How much stack the callee of [`spawn`] gets. Measured: building and writing a record takes less than a third of it.
-const STACK: usize = 256 * 1024;
-
 /// Makes a child process that runs `child` *in the memory of the caller* and is expected to exec: clone(2) with
 /// `CLONE_VM | CLONE_VFORK`. The caller is suspended until the child has exec'ed or ended. Returns the child's pid.
 ///
 /// Unlike fork(2) nothing is copied: no page tables, no page faults later. What `child` writes, the caller sees.
 /// If `child` returns, the child process ends with the status it returned.
+///
+/// The child's stack is the caller's, below all that is in use there, as with vfork(2).
 ///
 /// The caller must have one thread and all signals blocked: no handler may run in the shared memory.
 pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
@@ -52,13 +53,20 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
         child()
     }
 
-    let stack = Stack::new(STACK)?;
+    // Between the stack of the one and that of the other: clone(3) itself uses next to nothing.
+    const GAP: usize = 4096;
     let mut child = child;
     let argument = std::ptr::from_mut(&mut child).cast::<libc::c_void>();
     let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    // SAFETY: the stack is fresh and unmapped only after the child has left this memory (CLONE_VFORK); `argument` lives as
-    // long; one thread and blocked signals (see above) mean that nothing else runs in this memory meanwhile.
-    let clone = || unsafe { libc::clone(enter, stack.top(), flags, argument) };
+    let clone = || {
+        let here = 0u8;
+        let top = (std::ptr::from_ref(&here).expose_provenance() - GAP) & !15;
+        let stack = std::ptr::with_exposed_provenance_mut(top);
+        // SAFETY: nothing is in use below this frame and what clone(3) needs, and nothing will be until the child has left
+        // this memory (CLONE_VFORK); `argument` lives as long; one thread and blocked signals (see above) mean that nothing
+        // else runs in this memory meanwhile. The stack grows for whoever touches it (mmap(2), MAP_GROWSDOWN).
+        unsafe { libc::clone(enter, stack, flags, argument) }
+    };
     deed("spawn", "", || {
         let role = fault::play("");
         let pid = clone();
@@ -67,44 +75,19 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
     })
 }
 
-/// Memory for a child's stack, with a guard page below.
-struct Stack {
-    base: *mut libc::c_void,
-    size: usize,
-}
-
-impl Stack {
-    fn new(size: usize) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK | libc::MAP_NORESERVE;
-        // SAFETY: a fresh anonymous mapping at a place of the kernel's choice.
-        let base = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
-        if base == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let stack = Self { base, size };
-        // SAFETY: the lowest page of the mapping just made; nothing uses it yet.
-        unsafe { libc::mprotect(base, 4096, libc::PROT_NONE) };
-        Ok(stack)
-    }
-
-    fn top(&self) -> *mut libc::c_void {
-        self.base.wrapping_byte_add(self.size)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: the mapping made in `new`, of that size, and nobody uses it any more.
-        unsafe { libc::munmap(self.base, self.size) };
-    }
-}
-
-/// Replaces the program (execve(2)). Returns only when that failed.
-pub fn exec(path: &CStr, arguments: &PointerList, environment: &PointerList) -> io::Error {
+/// Replaces the program (execve(2)). Returns only when that failed. `trying` is true while the kernel is at it: whoever shares
+/// this memory sees whether the process has left it on that way.
+pub fn exec(
+    path: &CStr,
+    arguments: &PointerList,
+    environment: &PointerList,
+    trying: &AtomicBool,
+) -> io::Error {
     let exec = || {
+        trying.store(true, Relaxed);
         // SAFETY: both lists are null-terminated arrays of C strings that they own (see PointerList).
         unsafe { libc::execve(path.as_ptr(), arguments.pointers.as_ptr(), environment.pointers.as_ptr()) };
+        trying.store(false, Relaxed);
         Err(io::Error::last_os_error())
     };
     match deed::<std::convert::Infallible, _>("exec", "", exec) {

@@ -5,6 +5,7 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::AtomicBool;
 
 use nix::libc;
 use rustix::io::retry_on_intr;
@@ -94,12 +95,18 @@ fn number(e: &io::Error) -> i32 {
     e.raw_os_error().unwrap_or(libc::EIO)
 }
 
-/// In the new process: become the command. Returns only if that failed.
+/// In the new process: become the command. Returns only if that failed. `executing`: the kernel was asked to.
 ///
 /// Before the exec the record is completed with what only the process itself knows, and written as `record.starting`.
-pub fn become_command(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Failure {
+pub fn become_command(
+    plan: &Plan,
+    entry: &Entry,
+    record: &mut Record,
+    monitor: i32,
+    executing: &AtomicBool,
+) -> Failure {
     let failure = match prepare(plan, entry, record, monitor) {
-        Ok(()) => exec(plan),
+        Ok(()) => exec(plan, executing),
         Err(failure) => failure,
     };
     // If the monitor is killed before it can do this, nobody is to take the zombie of the attempt for a command that has run.
@@ -152,10 +159,10 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
 }
 
 /// As execvp(3) searches, but without a shell for files that are no programs.
-fn exec(plan: &Plan) -> Failure {
+fn exec(plan: &Plan, executing: &AtomicBool) -> Failure {
     let mut denied = false;
     for candidate in &plan.candidates {
-        let error = process::exec(candidate, &plan.arguments, &plan.environment);
+        let error = process::exec(candidate, &plan.arguments, &plan.environment, executing);
         match number(&error) {
             libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ELOOP => {}
             libc::EACCES => denied = true,

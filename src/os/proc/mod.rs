@@ -133,22 +133,6 @@ pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
 
 /// `PF_FORKNOEXEC` (include/linux/sched.h) in the field flags: it has executed nothing since it was forked.
 const FORKED_NO_EXEC: u64 = 0x40;
-/// `PF_EXITING`: it is ending, or has ended.
-const EXITING: u64 = 0x4;
-
-/// Whether a child that shared our memory until now, and does so no more, has ended without executing anything. The kernel
-/// marks it as ending before it takes the memory away, and as executing only after that: both marks together mean it.
-pub fn died_before_exec(child: i32) -> io::Result<bool> {
-    let mut buffer = [0; STAT_LINE];
-    let line = stat_line(&format!("/proc/{child}/stat"), &mut buffer)?;
-    let flags = parse_flags(line).ok_or_else(not_as_described)?;
-    Ok(flags & FORKED_NO_EXEC != 0 && flags & EXITING != 0)
-}
-
-fn parse_flags(line: &[u8]) -> Option<u64> {
-    Fields::of(line)?.get(9)?.parse().ok()
-}
-
 /// The fields of the line after the name, by their numbers in proc(5).
 struct Fields<'a>(Vec<&'a str>);
 

@@ -1,6 +1,8 @@
 //! From a prepared start to a process under its monitor.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use nix::libc;
 use nix::sys::signal::Signal;
@@ -8,7 +10,7 @@ use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::os::fault::{self, deed};
-use crate::os::{proc, process, signals};
+use crate::os::{process, signals};
 
 use super::Supervisor;
 use crate::process::child::{self, Failure, Plan};
@@ -100,9 +102,10 @@ impl Job<'_> {
         self.record.monitor = Some(Monitor { pid: monitor, adopted: false });
         self.record.state = State::Started;
         let mut failure = None;
+        let executing = AtomicBool::new(false);
         let (plan, entry, record) = (&self.plan, &self.entry, &mut self.record);
         let spawned = process::spawn(&mut || {
-            failure = Some(child::become_command(plan, entry, record, monitor));
+            failure = Some(child::become_command(plan, entry, record, monitor, &executing));
             1
         });
         let started = match (spawned, failure) {
@@ -112,8 +115,18 @@ impl Job<'_> {
                 let _ = process::reap(pid);
                 Err(failure)
             }
-            // It let go of this memory without a word: by an exec, or because it was killed.
-            (Ok(pid), None) => self.settle(pid).map(|()| pid).inspect_err(|_| process::end_child(pid)),
+            // It left this memory without a word. In the exec: then it is the command, or was killed in its first instant,
+            // which will be its end as any other.
+            (Ok(pid), None) if executing.load(Relaxed) => self
+                .commit()
+                .map(|()| pid)
+                .map_err(|e| Failure::Record(error::message(&e)))
+                .inspect_err(|_| process::end_child(pid)),
+            // Or before: it was killed, and ends.
+            (Ok(pid), None) => {
+                let _ = process::reap(pid);
+                Err(Failure::Killed)
+            }
         };
         if started.is_err() {
             self.undo();
@@ -126,18 +139,6 @@ impl Job<'_> {
             let _ = crate::os::lock::unlock(lock, 0);
         }
         started
-    }
-
-    /// If the command runs, or has run, its record appears.
-    fn settle(&self, pid: i32) -> std::result::Result<(), Failure> {
-        match proc::died_before_exec(pid) {
-            Ok(false) => self.commit().map_err(|e| Failure::Record(error::message(&e))),
-            Ok(true) => Err(Failure::Killed),
-            Err(e) => Err(Failure::Setup(
-                "cannot look at the new process in /proc".to_owned(),
-                e.raw_os_error().unwrap_or(libc::EIO),
-            )),
-        }
     }
 
     /// The command runs: let the record appear.
