@@ -7,6 +7,7 @@
 use std::ffi::{c_char, c_int};
 
 use procctl::os::heap::Heap;
+use procctl::os::process;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -20,5 +21,6 @@ static HEAP: Heap = Heap;
 pub unsafe extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
     // SAFETY: the C start-up code passes argc and argv as the kernel made them.
     let arguments = unsafe { procctl::os::arguments::from_c(count, arguments) };
-    c_int::from(procctl::run(&arguments))
+    // Not by returning: exit(3) would look after streams of C's that there are none of.
+    process::exit(c_int::from(procctl::run(&arguments)))
 }

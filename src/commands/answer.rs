@@ -1,18 +1,18 @@
 //! Printing answers to standard output. A reader that has gone away is no error.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 
 use serde::Serialize;
 
-use crate::os::signals;
+use crate::os::{fd, signals};
 use crate::output::{escape, terminal};
 use crate::process::error::{Error, Result};
 use crate::process::record::Record;
 
 /// Prints bytes as they are. Says whether somebody still reads.
 pub(super) fn stream(bytes: &[u8]) -> anyhow::Result<bool> {
-    let mut out = io::stdout().lock();
-    match signals::without_sigpipe(|| out.write_all(bytes).and_then(|()| out.flush())) {
+    // Not std's buffer, which would only copy it.
+    match signals::without_sigpipe(|| fd::write_all(rustix::stdio::stdout(), bytes)) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(Error::system("cannot write to standard output", e).into()),

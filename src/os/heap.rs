@@ -138,6 +138,10 @@ impl<const SIZE: usize> Piece<SIZE> {
         };
         match at.checked_add(new) {
             Some(end) if end <= SIZE => {
+                // An exchange that fails is a write, too: after a fork it would copy the page.
+                if self.used.load(Relaxed) != at + old {
+                    return Resized::No;
+                }
                 // Whoever is handed it out again comes after all that was done with it.
                 let moved = self.used.compare_exchange(at + old, end, AcqRel, Relaxed);
                 if moved.is_ok() { Resized::Done } else { Resized::No }

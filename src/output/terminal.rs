@@ -1,10 +1,8 @@
 //! What kind of place the output goes to.
 
-use std::io::IsTerminal;
-
 /// Whether standard output is a terminal.
 pub fn is_terminal() -> bool {
-    std::io::stdout().is_terminal()
+    rustix::termios::isatty(rustix::stdio::stdout())
 }
 
 /// Whether to use colour there: as asked, or on a terminal unless `NO_COLOR` is set.
@@ -24,5 +22,5 @@ pub fn height() -> Option<u16> {
 }
 
 fn size() -> Option<rustix::termios::Winsize> {
-    rustix::termios::tcgetwinsize(std::io::stdout()).ok()
+    rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()
 }

@@ -140,7 +140,7 @@ impl<'a> Follower<'a> {
 
     /// Sleeps. Which of the processes something happened to; `None` if nobody reads standard output any more.
     fn sleep(&self, at_once: bool) -> Result<Option<Vec<usize>>> {
-        let stdout = std::io::stdout();
+        let stdout = rustix::stdio::stdout();
         // A pipe without a reader says POLLERR, unasked; a terminal that is gone POLLHUP.
         let mut fds = vec![
             PollFd::from_borrowed_fd(stdout.as_fd(), PollFlags::empty()),

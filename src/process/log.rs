@@ -87,7 +87,7 @@ impl Log {
 
     /// Whether what is printed would become a part of it.
     pub fn is_standard_output(&self) -> bool {
-        let stdout = retry_on_intr(|| rustix::fs::fstat(io::stdout()));
+        let stdout = retry_on_intr(|| rustix::fs::fstat(rustix::stdio::stdout()));
         matches!((self.stat(), stdout), (Ok(Some(log)), Ok(stdout)) if same_file(&log, &stdout))
     }
 
