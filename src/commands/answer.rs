@@ -1,6 +1,6 @@
 //! Printing answers to standard output. A reader that has gone away is no error.
 
-use std::io::ErrorKind;
+use std::io::{self, BufWriter, ErrorKind, Write};
 
 use serde::Serialize;
 
@@ -11,8 +11,27 @@ use crate::process::record::Record;
 
 /// Prints bytes as they are. Says whether somebody still reads.
 pub(super) fn stream(bytes: &[u8]) -> anyhow::Result<bool> {
-    // Not std's buffer, which would only copy it.
-    match signals::without_sigpipe(|| fd::write_all(rustix::stdio::stdout(), bytes)) {
+    is_read(signals::without_sigpipe(|| standard_output().write_all(bytes)))
+}
+
+/// Prints what is written in many pieces.
+pub(super) fn written(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    const AT_ONCE: usize = 64 << 10;
+    let print = || {
+        let mut out = BufWriter::with_capacity(AT_ONCE, standard_output());
+        write(&mut out)?;
+        out.flush()
+    };
+    is_read(signals::without_sigpipe(print)).map(drop)
+}
+
+/// Not std's, whose buffer would only copy what is there already, and which looks for line ends in all of it.
+fn standard_output() -> fd::Writer<'static> {
+    fd::Writer(rustix::stdio::stdout())
+}
+
+fn is_read(printed: io::Result<()>) -> anyhow::Result<bool> {
+    match printed {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(e) => Err(Error::system("cannot write to standard output", e).into()),

@@ -23,12 +23,13 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
     let resolver = Resolver::new(&run_dir);
     let mut found = Vec::new();
     if all {
-        for id in run_dir.all_ids()? {
-            match observe::by_id(&run_dir, &id) {
+        observe::all(&run_dir, |_, seen| {
+            match seen {
                 Ok(seen) => found.extend(seen.filter(Observed::is_over).map(Observed::released)),
                 Err(e) => failed(e),
             }
-        }
+            Ok(())
+        })?;
     } else {
         for reference in &args.references {
             match resolver.find(reference, Purpose::Close) {

@@ -51,8 +51,8 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
 fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Observed>> {
     if args.all {
         let mut found = Vec::new();
-        for id in run_dir.all_ids()? {
-            match observe::by_id(run_dir, &id) {
+        observe::all(run_dir, |_, seen| {
+            match seen {
                 // What cannot be waited for is no reason not to wait for the others.
                 Ok(Some(seen)) if !matches!(seen.life, Life::Initial | Life::Elsewhere) => {
                     found.push(seen.released());
@@ -60,7 +60,8 @@ fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Ob
                 Ok(_) => {}
                 Err(e) => resolver.note_broken(e),
             }
-        }
+            Ok(())
+        })?;
         found.sort_by_key(|seen| seen.record.started_at);
         return Ok(found);
     }

@@ -1,6 +1,7 @@
 //! The commands: one file each. This floor prints, and makes exit statuses of errors.
 
 mod answer;
+mod array;
 mod close;
 mod complete;
 mod create;

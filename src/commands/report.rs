@@ -25,7 +25,8 @@ pub(super) fn unrecorded(seen: &Observed) {
     let what =
         format!("{} ({}) has ended, and its end is not recorded yet", seen.record.id, seen.record.name);
     let hint = if matches!(seen.life, Life::Ending(Unrecorded::NotWritten)) {
-        let place = seen.entry.dir.path().display();
+        let place = seen.entry.dir.path();
+        let place = place.display();
         format!("its monitor is stopped, or cannot write it: is there room for {place}?")
     } else {
         "its monitor was killed; its exit code can be had when whoever inherited it has reaped it".to_owned()

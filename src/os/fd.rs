@@ -33,15 +33,18 @@ pub fn open_standard_streams() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes all of it. An error says nothing of how much was written.
-pub fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match retry_on_intr(|| rustix::io::write(to, bytes))? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => bytes = &bytes[written..],
-        }
+/// Writes to a descriptor, without a buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a>(pub BorrowedFd<'a>);
+
+impl io::Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(retry_on_intr(|| rustix::io::write(self.0, bytes))?)
     }
-    Ok(())
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// /dev/null for reading and writing; not passed through an exec.

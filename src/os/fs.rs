@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -65,19 +66,25 @@ pub fn optional<T>(result: Result<T>) -> Result<Option<T>> {
 const PRIVATE_FILE: Mode = Mode::RUSR.union(Mode::WUSR);
 const PRIVATE_DIR: Mode = Mode::RWXU;
 
-/// An open directory, or one below it that is reached through it. (The path is for messages only.)
+/// An open directory, or one below it that is reached through it.
 #[derive(Clone, Debug)]
 pub struct Dir {
-    fd: Rc<OwnedFd>,
+    open: Rc<Open>,
     /// From the open directory; empty: that itself.
     below: PathBuf,
+}
+
+/// The open directory itself. (The path is for messages only.)
+#[derive(Debug)]
+struct Open {
+    fd: OwnedFd,
     path: PathBuf,
 }
 
 impl AsFd for Dir {
     /// The open directory.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.open.fd.as_fd()
     }
 }
 
@@ -87,14 +94,17 @@ impl Dir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let open = || retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()));
         let fd = file_deed("open", path, open).map_err(|e| FileError::new("open", path, e))?;
-        Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: path.to_owned() })
+        Ok(Self::of(fd, path.to_owned()))
+    }
+
+    fn of(fd: OwnedFd, path: PathBuf) -> Self {
+        Self { open: Rc::new(Open { fd, path }), below: PathBuf::new() }
     }
 
     /// A directory below this one, reached through the same descriptor. It need not be there.
     #[must_use]
     pub fn below(&self, name: impl AsRef<Path>) -> Self {
-        let name = name.as_ref();
-        Self { fd: Rc::clone(&self.fd), below: self.below.join(name), path: self.path.join(name) }
+        Self { open: Rc::clone(&self.open), below: self.at(name.as_ref()).into_owned() }
     }
 
     /// Opens a directory below this one; a symlink at its end is refused.
@@ -102,19 +112,28 @@ impl Dir {
         let name = name.as_ref();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = self.openat(name, flags)?;
-        Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: self.path.join(name) })
+        Ok(Self::of(fd, self.path().join(name)))
     }
 
     /// The same directory with a descriptor of its own: whoever does much in one need not look it up each time.
     pub fn hold(&self) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let fd = self.openat(Path::new(""), flags)?;
-        Ok(Self { fd: Rc::new(fd), below: PathBuf::new(), path: self.path.clone() })
+        Ok(Self::of(fd, self.path().into_owned()))
     }
 
     /// The path it is known by.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self) -> Cow<'_, Path> {
+        if self.below.as_os_str().is_empty() {
+            self.path_of_open().into()
+        } else {
+            self.path_of_open().join(&self.below).into()
+        }
+    }
+
+    /// The path of the open directory.
+    pub fn path_of_open(&self) -> &Path {
+        &self.open.path
     }
 
     /// From the open directory to what has that name here.
@@ -129,7 +148,8 @@ impl Dir {
                 rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
             });
         }
-        retry_on_intr(|| rustix::fs::fstat(&self.fd)).map_err(|e| FileError::new("look at", &self.path, e))
+        retry_on_intr(|| rustix::fs::fstat(&self.open.fd))
+            .map_err(|e| FileError::new("look at", self.path_of_open(), e))
     }
 
     /// Whether it is certain that the directory was removed.
@@ -142,13 +162,13 @@ impl Dir {
     }
 
     fn error(&self, what: &'static str, name: &Path, source: impl Into<io::Error>) -> FileError {
-        FileError::new(what, self.path.join(name), source)
+        FileError::new(what, self.path().join(name), source)
     }
 
     fn openat(&self, name: &Path, flags: OFlags) -> Result<OwnedFd> {
         let what = if flags.contains(OFlags::CREATE) { "create" } else { "open" };
         let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        file_deed(what, name, || open_below(self.fd.as_fd(), &self.at(name), flags))
+        file_deed(what, name, || open_below(self.as_fd(), &self.at(name), flags))
             .map_err(|e| self.error(what, name, e))
     }
 
@@ -166,16 +186,23 @@ impl Dir {
 
     /// Reads a whole file of at most `limit` bytes; a longer one is an error.
     pub fn read(&self, name: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(2048);
+        self.read_into(&mut bytes, name, limit)?;
+        Ok(bytes)
+    }
+
+    /// As [`Dir::read`], in the place of what the buffer holds.
+    pub fn read_into(&self, bytes: &mut Vec<u8>, name: impl AsRef<Path>, limit: usize) -> Result<()> {
         let name = name.as_ref();
+        bytes.clear();
         // O_NONBLOCK: something planted there that is no regular file (a FIFO) must not make us wait.
         let fd = self.openat(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        let mut bytes = Vec::with_capacity(2048);
-        let read = file_deed("read", name, || File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes));
+        let read = file_deed("read", name, || File::from(fd).take(limit as u64 + 1).read_to_end(bytes));
         read.map_err(|e| self.error("read", name, e))?;
         if bytes.len() > limit {
             return Err(self.error("read", name, io::Error::new(io::ErrorKind::FileTooLarge, "too large")));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// Writes a file that must not exist yet, mode 0600. Half-written, it is removed again.
@@ -354,6 +381,14 @@ impl Dir {
         })
     }
 
+    /// As [`Dir::stat`], in a single call, which may be led astray by a symlink in the place of a directory on the way. For a
+    /// hint only: who acts on it looks again.
+    pub fn stat_in_passing(&self, name: impl AsRef<Path>) -> Result<Stat> {
+        let name = name.as_ref();
+        let stat = || rustix::fs::statat(self, &*self.at(name), AtFlags::SYMLINK_NOFOLLOW);
+        file_deed("look at", name, || retry_on_intr(stat)).map_err(|e| self.error("look at", name, e))
+    }
+
     /// Whether there is anything of that name. An error is not "no": that could make somebody clear away what is there.
     pub fn has(&self, name: impl AsRef<Path>) -> Result<bool> {
         Ok(optional(self.stat(name))?.is_some())
@@ -380,25 +415,44 @@ impl Dir {
 
     /// The first name that is wanted; the rest is not read.
     pub fn find(&self, mut wanted: impl FnMut(&OsStr) -> bool) -> Result<Option<OsString>> {
-        let failed = |e: Errno| FileError::new("list", &self.path, e);
+        let failed = |e: Errno| FileError::new("list", self.path(), e);
         // A descriptor of its own: the position in a directory belongs to the open file, and this one is kept.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open = || open_below(self.fd.as_fd(), &self.at(Path::new(".")), flags);
+        let open = || open_below(self.as_fd(), &self.at(Path::new(".")), flags);
         let fd = file_deed("list", &self.below, open).map_err(failed)?;
-        let mut buffer = Vec::with_capacity(32 * 1024);
-        let mut entries = RawDir::new(fd, buffer.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let entry = match entry {
-                Err(Errno::INTR) => continue,
-                other => other.map_err(failed)?,
-            };
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." && wanted(OsStr::from_bytes(name)) {
-                return Ok(Some(OsStr::from_bytes(name).to_owned()));
-            }
-        }
-        Ok(None)
+        find_in(&fd, &mut wanted).map_err(failed)
     }
+
+    /// Opens a directory below this one as [`Dir::open_dir`] does, and shows each name in it. It cannot be listed again by this
+    /// descriptor, only as any other.
+    pub fn open_dir_and_list(&self, name: impl AsRef<Path>, mut show: impl FnMut(&OsStr)) -> Result<Self> {
+        let dir = self.open_dir(name)?;
+        let list = || {
+            find_in(dir.as_fd(), |name| {
+                show(name);
+                false
+            })
+        };
+        file_deed("list", dir.path_of_open(), list).map_err(|e| FileError::new("list", dir.path(), e))?;
+        Ok(dir)
+    }
+}
+
+/// The first name in a directory, but `.` and `..`, that is wanted, from where its descriptor stands.
+fn find_in(fd: impl AsFd, mut wanted: impl FnMut(&OsStr) -> bool) -> rustix::io::Result<Option<OsString>> {
+    let mut buffer = [MaybeUninit::uninit(); 8 * 1024];
+    let mut entries = RawDir::new(fd, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Err(Errno::INTR) => continue,
+            other => other?,
+        };
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." && wanted(OsStr::from_bytes(name)) {
+            return Ok(Some(OsStr::from_bytes(name).to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// A name in an open directory: what the system calls that take no path of several steps safely are given.
@@ -414,7 +468,7 @@ impl<'a> Place<'a> {
         match (path.parent(), path.file_name()) {
             (Some(folder), Some(name)) if !folder.as_os_str().is_empty() => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-                let below = Some(file_deed("open", folder, || open_below(dir.fd.as_fd(), folder, flags))?);
+                let below = Some(file_deed("open", folder, || open_below(dir.as_fd(), folder, flags))?);
                 Ok(Self { dir, below, name: PathBuf::from(name).into() })
             }
             _ => Ok(Self { dir, below: None, name: path }),
@@ -422,7 +476,7 @@ impl<'a> Place<'a> {
     }
 
     fn folder(&self) -> BorrowedFd<'_> {
-        self.below.as_ref().map_or_else(|| self.dir.fd.as_fd(), AsFd::as_fd)
+        self.below.as_ref().map_or_else(|| self.dir.as_fd(), AsFd::as_fd)
     }
 }
 

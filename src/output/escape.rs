@@ -41,8 +41,7 @@ fn is_deceptive(c: char) -> bool {
 /// JSON as it is, with DEL and C1 written as `\u…`. They can stand only inside of strings, so it means the same.
 pub fn json(raw: &str) -> Cow<'_, str> {
     use std::fmt::Write;
-    // Mostly there are none: DEL is one byte, and C1 begin with this one.
-    if !raw.bytes().any(|b| matches!(b, 0x7f | 0xc2) || (b < b' ' && b != b'\n')) {
+    if !may_have_controls(raw.as_bytes()) {
         return Cow::Borrowed(raw);
     }
     let mut safe = String::with_capacity(raw.len());
@@ -54,6 +53,22 @@ pub fn json(raw: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(safe)
+}
+
+/// As [`json`], of what stands at the end of a text, from there on.
+pub fn json_from(text: &mut Vec<u8>, begin: usize) {
+    if may_have_controls(&text[begin..]) {
+        let safe = json(&String::from_utf8_lossy(&text[begin..])).into_owned();
+        text.truncate(begin);
+        text.extend_from_slice(safe.as_bytes());
+    }
+}
+
+/// Mostly there are none: DEL is one byte, and C1 begin with this one.
+fn may_have_controls(bytes: &[u8]) -> bool {
+    let is_one = |b: u8| matches!(b, 0x7f | 0xc2) || (b < b' ' && b != b'\n');
+    // To look at some more than must be costs less than to ask after each.
+    bytes.chunks(64).any(|some| some.iter().fold(0, |found, &b| found | u8::from(is_one(b))) != 0)
 }
 
 #[cfg(test)]
@@ -78,7 +93,11 @@ mod tests {
         fn json_keeps_its_meaning(raw in ".*") {
             let value = serde_json::Value::String(raw);
             let safe = json(&value.to_string()).into_owned();
-            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), value);
+            prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).expect("JSON"), value.clone());
+            prop_assert!(!safe.chars().any(char::is_control));
+            let mut text = format!("\u{7f}{value}").into_bytes();
+            json_from(&mut text, 1);
+            prop_assert_eq!(text, format!("\u{7f}{safe}").into_bytes());
         }
     }
 }

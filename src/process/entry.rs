@@ -14,12 +14,13 @@
 //! death; also by the child between fork and exec, so a free life lock means that the command runs or has ended.
 //! **Write**: held by whoever replaces the record, for that moment.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use crate::os::fs::{self, Dir, FileError, optional};
 use crate::os::lock;
@@ -78,11 +79,7 @@ impl Entry {
 
     fn load_as(&self, file: &str) -> Result<Option<Record>> {
         let Some(bytes) = optional(self.dir.read(file, LARGEST))? else { return Ok(None) };
-        let record = Record::from_json(&bytes).map_err(|why| self.broken(file, &why))?;
-        if record.id != self.id {
-            return Err(self.broken(file, &format!("it says that its id is {}", record.id)));
-        }
-        Ok(Some(record))
+        Record::of(&self.id, &bytes).map(Some).map_err(|why| self.broken(file, &why))
     }
 
     fn broken(&self, file: &str, why: &str) -> Error {
@@ -123,8 +120,7 @@ impl Entry {
 
     /// Whether the sentinel is that of a process whose end is not recorded, or not altogether.
     pub fn has_open_sentinel(&self) -> Result<bool> {
-        let sentinel = optional(self.dir.stat(SENTINEL))?;
-        Ok(sentinel.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo))
+        is_open(self.dir.stat(SENTINEL))
     }
 
     /// Puts the sentinel of an ended process in the place of the FIFO: from now on opening it never blocks.
@@ -280,6 +276,63 @@ impl Entry {
             let _ = lock::lock(&hold, HOLD);
         }
     }
+}
+
+/// Whether it is the sentinel of a process whose end is not recorded, or not altogether.
+fn is_open(sentinel: fs::Result<Stat>) -> Result<bool> {
+    Ok(optional(sentinel)?.is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo))
+}
+
+/// The directories of the processes whose ids begin with the same two characters, reached through that of all of them: with
+/// less ado than by [`Entry`], for those who look at many.
+#[derive(Debug)]
+pub struct Folder {
+    /// It, open.
+    dir: Dir,
+    /// The ids, sorted. A directory may be a start under way or a leftover.
+    pub ids: Vec<Id>,
+}
+
+impl Folder {
+    /// The one of that name in `processes`; `None` if it is gone, or something else.
+    pub fn open(processes: &Dir, name: &OsStr) -> Result<Option<Self>> {
+        let mut ids = Vec::new();
+        let opened = processes.open_dir_and_list(name, |entry| {
+            let id = entry.to_str().and_then(Id::parse);
+            // What is in the wrong place is nowhere.
+            ids.extend(id.filter(|id| id.folder_name() == name));
+        });
+        match opened {
+            Ok(dir) => {
+                ids.sort();
+                Ok(Some(Self { dir, ids }))
+            }
+            Err(e) if e.is_not_found() || e.source.kind() == io::ErrorKind::NotADirectory => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Its final record, if all that belongs to the end has been done as well. In any other case `None`: [`Entry`] tells more.
+    pub fn settled(&self, id: &Id, buffers: &mut Buffers) -> Option<Record> {
+        let Buffers { path, bytes } = buffers;
+        self.dir.read_into(bytes, path_in_folder(path, id, RECORD), LARGEST).ok()?;
+        let record = Record::of(id, bytes).ok().filter(Record::is_final)?;
+        let sentinel = self.dir.stat_in_passing(path_in_folder(path, id, SENTINEL));
+        is_open(sentinel).is_ok_and(|open| !open).then_some(record)
+    }
+}
+
+fn path_in_folder<'a>(path: &'a mut String, id: &Id, file: &str) -> &'a str {
+    path.clear();
+    path.extend([id.as_str(), "/", file]);
+    path
+}
+
+/// What looking at one needs, used again for the next.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    path: String,
+    bytes: Vec<u8>,
 }
 
 /// The right to replace a record, until dropped.

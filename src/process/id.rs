@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::os::system;
+
+use super::text;
 
 /// Lower-case letters and digits without `i`, `l`, `o`, `u`, `0`, `1`: 30 of them.
 const ALPHABET: &[u8; 30] = b"abcdefghjkmnpqrstvwxyz23456789";
@@ -16,9 +18,8 @@ const LENGTH: usize = 8;
 pub const SHORTEST_PREFIX: usize = 4;
 
 /// The id of a process, unique for its run directory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Id(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id([u8; LENGTH]);
 
 impl Id {
     /// A new one by chance: one of 22 × 30⁷ ≈ 4.8 × 10¹¹.
@@ -26,11 +27,11 @@ impl Id {
         let mut bytes = [0; 8];
         system::random(&mut bytes)?;
         let mut chance = u64::from_ne_bytes(bytes);
-        let mut text = String::with_capacity(LENGTH);
+        let mut text = [0; LENGTH];
         let mut letters = LETTERS;
-        for _ in 0..LENGTH {
+        for byte in &mut text {
             let index = usize::try_from(chance % letters).unwrap_or(0);
-            text.push(char::from(ALPHABET[index]));
+            *byte = ALPHABET[index];
             chance /= letters;
             letters = 30;
         }
@@ -39,25 +40,35 @@ impl Id {
 
     /// Parses one; `None` if no id looks like that.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == LENGTH && could_begin_one(text)).then(|| Self(text.to_owned()))
+        let bytes = text.as_bytes().try_into().ok()?;
+        could_begin_one(text).then_some(Self(bytes))
     }
 
     /// It as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Letters and digits of ASCII.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The name of the folder that its directory is in.
+    pub fn folder_name(&self) -> &str {
+        &self.as_str()[..2]
     }
 
     /// Its directory below the run directory: two characters choose one of some 660 folders, so that finding a prefix
     /// never needs a look at all ids.
     pub fn path(&self) -> String {
-        format!("{}/{}", folder(&self.0), self.0)
+        [PROCESSES, "/", self.folder_name(), "/", self.as_str()].concat()
     }
 }
 
 /// The folder, below the run directory, of the ids that begin like this.
 pub fn folder(prefix: &str) -> String {
-    format!("processes/{}", &prefix[..2])
+    [PROCESSES, "/", &prefix[..2]].concat()
 }
+
+/// Where all of them are, below the run directory.
+pub const PROCESSES: &str = "processes";
 
 /// How the name of a directory begins whose process was closed, before the id.
 pub const VANISHED: &str = "gone.";
@@ -70,23 +81,27 @@ pub fn could_begin_one(text: &str) -> bool {
         && text.bytes().all(|b| ALPHABET.contains(&b))
 }
 
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Id").field(&self.as_str()).finish()
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
-impl TryFrom<String> for Id {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text).ok_or_else(|| "not an id of a process".to_owned())
+impl Serialize for Id {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
-impl From<Id> for String {
-    fn from(id: Id) -> Self {
-        id.0
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::read_str(deserializer, |text| Self::parse(text).ok_or("not an id of a process"))
     }
 }
 

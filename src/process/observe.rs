@@ -7,7 +7,7 @@ use crate::os::pidfd::{self, Stage};
 use crate::os::proc::{self, Stat};
 
 use super::ending::{self, Outcome};
-use super::entry::{Entry, STARTING, Watch};
+use super::entry::{Buffers, Entry, STARTING, Watch};
 use super::error::{Error, Result};
 use super::family::ID_VARIABLE;
 use super::host::Place;
@@ -343,6 +343,26 @@ pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
         Some(entry) => observe(run_dir, entry),
         None => Ok(None),
     }
+}
+
+/// Observes every process, in the order of the ids. What is wrong with one does not stop the others.
+pub fn all(
+    run_dir: &RunDir,
+    mut look: impl FnMut(&Id, Result<Option<Observed>>) -> Result<()>,
+) -> Result<()> {
+    let mut buffers = Buffers::default();
+    for folder in run_dir.folders()? {
+        let folder = folder?;
+        for id in &folder.ids {
+            // Most of many have ended long ago, and nothing of them is left to be done.
+            let seen = match folder.settled(id, &mut buffers) {
+                Some(record) => Ok(Some(Observed { entry: run_dir.entry_of(id), record, life: Life::Ended })),
+                None => by_id(run_dir, id),
+            };
+            look(id, seen)?;
+        }
+    }
+    Ok(())
 }
 
 /// As [`by_id`], and a start that is under way is waited for. The process itself can be so quick as to ask for its record

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 1 | 0.1.0 | the first |
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::os::proc::Times;
 use crate::os::process::{Status, Usage as OsUsage};
@@ -56,7 +56,7 @@ impl State {
 }
 
 /// The creating process, as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Parent {
     /// What tells it from every other.
@@ -70,6 +70,25 @@ pub struct Parent {
     pub started_at: Moment,
     /// The name of the ledger of its children.
     pub key: String,
+}
+
+/// Read as the flat object that it is: serde keeps all of what it flattens for a second look.
+impl<'de> Deserialize<'de> for Parent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Flat {
+            pid: i32,
+            start_ticks: u64,
+            pidfd_inode: Option<u64>,
+            id: Option<Id>,
+            name: Option<String>,
+            started_at: Moment,
+            key: String,
+        }
+        let Flat { pid, start_ticks, pidfd_inode, id, name, started_at, key } =
+            Flat::deserialize(deserializer)?;
+        Ok(Self { process: Identity { pid, start_ticks, pidfd_inode }, id, name, started_at, key })
+    }
 }
 
 /// The monitor of a process.
@@ -276,16 +295,28 @@ impl Record {
         struct Head {
             schema: u64,
         }
-        let record = serde_json::from_slice::<Self>(bytes).map_err(|e| {
-            match serde_json::from_slice::<Head>(bytes) {
-                Ok(head) if head.schema > u64::from(SCHEMA) => newer(head.schema),
-                _ => e.to_string(),
-            }
+        // Whether it is UTF-8 is asked once, not for each string; if it is not, the parser knows where.
+        let read = match std::str::from_utf8(bytes) {
+            Ok(text) => serde_json::from_str::<Self>(text),
+            Err(_) => serde_json::from_slice::<Self>(bytes),
+        };
+        let record = read.map_err(|e| match serde_json::from_slice::<Head>(bytes) {
+            Ok(head) if head.schema > u64::from(SCHEMA) => newer(head.schema),
+            _ => e.to_string(),
         })?;
         if record.schema != SCHEMA {
             return Err(newer(record.schema.into()));
         }
         record.check()?;
+        Ok(record)
+    }
+
+    /// Reads that of the process with this id.
+    pub fn of(id: &Id, bytes: &[u8]) -> Result<Self, String> {
+        let record = Self::from_json(bytes)?;
+        if record.id != *id {
+            return Err(format!("it says that its id is {}", record.id));
+        }
         Ok(record)
     }
 

@@ -13,10 +13,10 @@ use rustix::fs::FileType;
 use crate::os::fs::{self, Dir, FileError, Follow, optional};
 use crate::os::system;
 
-use super::entry::Entry;
+use super::entry::{Entry, Folder};
 use super::error::{self, Error, Result};
 use super::host::Host;
-use super::id::{self, Id};
+use super::id::{self, Id, PROCESSES};
 use super::names::{Names, Shelf, Tag};
 use super::time::Deadline;
 
@@ -90,7 +90,7 @@ impl RunDir {
     /// A record is an instruction to send signals: only the user may be able to write one. What is checked is the open
     /// directory, so nothing can be put in its place afterwards.
     fn checked(root: Dir) -> Result<Self> {
-        let path = root.path().to_owned();
+        let path = root.path_of_open().to_owned();
         let refuse = |why: String, hint: &str| {
             Err(Error::hinted(format!("refused the run directory {}: {why}", path.display()), hint))
         };
@@ -103,7 +103,7 @@ impl RunDir {
             return refuse(
                 format!("it is open to group or others (mode {:04o})", is.st_mode & 0o7777),
                 // One with other things in it is not to be closed to those who use them.
-                &if root.has("processes").unwrap_or(false) || matches!(root.find(|_| true), Ok(None)) {
+                &if root.has(PROCESSES).unwrap_or(false) || matches!(root.find(|_| true), Ok(None)) {
                     format!("chmod 700 {}", path.display())
                 } else {
                     CHOOSE.to_owned()
@@ -130,7 +130,7 @@ impl RunDir {
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        self.root.path()
+        self.root.path_of_open()
     }
 
     /// Whether its path still leads to it.
@@ -146,9 +146,13 @@ impl RunDir {
 
     /// The directory of the process with that id, if there is one.
     pub fn entry(&self, id: &Id) -> Result<Option<Entry>> {
-        let path = id.path();
-        let there = optional(self.root.stat(&path))?;
-        Ok(there.map(|_| Entry { id: id.clone(), dir: self.root.below(path) }))
+        let there = optional(self.root.stat(id.path()))?;
+        Ok(there.map(|_| self.entry_of(id)))
+    }
+
+    /// The directory of the process with that id, which need not be there.
+    pub fn entry_of(&self, id: &Id) -> Entry {
+        Entry { id: id.clone(), dir: self.root.below(id.path()) }
     }
 
     /// Drops an entry of the index by name whose process is not there: a leftover, for the directory is made first.
@@ -192,13 +196,16 @@ impl RunDir {
 
     /// The ids that begin with a prefix of two characters or more.
     pub fn ids_beginning(&self, prefix: &str) -> Result<Vec<Id>> {
-        let Some(folder) = optional(self.root.open_dir(id::folder(prefix)))? else { return Ok(Vec::new()) };
-        Ok(ids_in(&folder)?.into_iter().filter(|id| id.as_str().starts_with(prefix)).collect())
+        let Some(processes) = optional(self.root.open_dir(PROCESSES))? else { return Ok(Vec::new()) };
+        let folder = Folder::open(&processes, prefix[..2].as_ref())?;
+        let mut ids = folder.map_or(Vec::new(), |folder| folder.ids);
+        ids.retain(|id| id.as_str().starts_with(prefix));
+        Ok(ids)
     }
 
     /// Removes what is left of processes whose closing was cut off half-way.
     pub fn clear_vanished(&self) -> Result<()> {
-        let Some(processes) = optional(self.root.open_dir("processes"))? else { return Ok(()) };
+        let Some(processes) = optional(self.root.open_dir(PROCESSES))? else { return Ok(()) };
         for folder in processes.list()? {
             let folder = processes.below(folder);
             for name in folder.list().unwrap_or_default() {
@@ -213,27 +220,20 @@ impl RunDir {
 
     /// Every id, sorted. A directory may be a start under way or a leftover.
     pub fn all_ids(&self) -> Result<Vec<Id>> {
-        let Some(processes) = optional(self.root.open_dir("processes"))? else { return Ok(Vec::new()) };
         let mut ids = Vec::new();
-        for folder in processes.list()? {
-            match processes.open_dir(&folder) {
-                Ok(folder) => ids.extend(ids_in(&folder)?),
-                Err(e) if e.is_not_found() || e.source.kind() == io::ErrorKind::NotADirectory => {}
-                Err(e) => return Err(e.into()),
-            }
+        for folder in self.folders()? {
+            ids.extend(folder?.ids);
         }
-        ids.sort();
         Ok(ids)
     }
-}
 
-fn ids_in(folder: &Dir) -> Result<Vec<Id>> {
-    // One that was removed since it was opened has none.
-    Ok(optional(folder.list())?
-        .unwrap_or_default()
-        .iter()
-        .filter_map(|name| name.to_str().and_then(Id::parse))
-        .collect())
+    /// The folders that there are, in order, each read when it is its turn.
+    pub fn folders(&self) -> Result<impl Iterator<Item = Result<Folder>>> {
+        let processes = optional(self.root.open_dir(PROCESSES))?;
+        let mut names = processes.as_ref().map_or(Ok(Vec::new()), Dir::list)?;
+        names.sort();
+        Ok(names.into_iter().filter_map(move |name| Folder::open(processes.as_ref()?, &name).transpose()))
+    }
 }
 
 /// Says what kind of wrong it is when the path cannot be opened as a directory.

@@ -7,6 +7,8 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A string of the operating system: any bytes but NUL.
@@ -51,13 +53,6 @@ struct Hex {
     hex: String,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Encoded {
-    Plain(String),
-    Hex(Hex),
-}
-
 impl Serialize for Text {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.to_str() {
@@ -69,13 +64,54 @@ impl Serialize for Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Encoded::deserialize(deserializer)? {
-            Encoded::Plain(text) => Ok(Self(text.into())),
-            Encoded::Hex(Hex { hex }) => from_hex(&hex)
-                .map(|bytes| Self(OsString::from_vec(bytes)))
-                .ok_or_else(|| serde::de::Error::custom("bad hexadecimal digits")),
+        deserializer.deserialize_any(TextReader)
+    }
+}
+
+struct TextReader;
+
+impl<'de> Visitor<'de> for TextReader {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"a string, or {"hex": its bytes}"#)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text, E> {
+        Ok(text.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Text, A::Error> {
+        let Hex { hex } = Hex::deserialize(MapAccessDeserializer::new(map))?;
+        let bytes = from_hex(&hex).ok_or_else(|| de::Error::custom("bad hexadecimal digits"))?;
+        Ok(Text(OsString::from_vec(bytes)))
+    }
+}
+
+/// Reads a JSON string and makes something of it, without a copy in between.
+pub(super) fn read_str<'de, D, T, E>(
+    deserializer: D,
+    make: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: fmt::Display,
+{
+    struct Reader<F>(F);
+
+    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Reader<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<D: de::Error>(self, text: &str) -> Result<T, D> {
+            (self.0)(text).map_err(D::custom)
         }
     }
+
+    deserializer.deserialize_str(Reader(make))
 }
 
 /// Bytes as lower-case hexadecimal digits.

@@ -3,9 +3,15 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::os::{system, zone};
+
+use super::text;
+
+/// RFC 3339 with six digits.
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// A moment, UTC, kept and shown to the microsecond.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,20 +78,19 @@ impl Moment {
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.6}", self.0)
+        f.write_str(&PRINTER.timestamp_to_string(&self.0))
     }
 }
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&PRINTER.timestamp_to_string(&self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map(Self).map_err(serde::de::Error::custom)
+        text::read_str(deserializer, |text| text.parse().map(Self))
     }
 }
 

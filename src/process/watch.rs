@@ -21,7 +21,7 @@ use crate::os::inotify::{Event, Inotify, Wanted, What};
 
 use super::entry::RECORD;
 use super::error::{self, Error, Result};
-use super::id::Id;
+use super::id::{Id, PROCESSES};
 use super::names::Shelf;
 use super::rundir::RunDir;
 use super::wait::Waiting;
@@ -217,7 +217,9 @@ impl Watcher {
         // If no more watches are to be had, a change there is seen at the next look.
         let watch = self.events.watch(directory, wanted).ok();
         self.is_partial |= watch.is_none();
-        watch.inspect(|&watch| drop(self.places.insert(watch, place)))
+        watch.inspect(|&watch| {
+            self.places.insert(watch, place);
+        })
     }
 
     /// Waits for the ends of those that live, and for nothing more of those that have ended.
@@ -247,8 +249,6 @@ impl Watcher {
         }
     }
 }
-
-const PROCESSES: &str = "processes";
 
 fn no_instance(e: &io::Error) -> Error {
     let why = error::message(e);

@@ -1,9 +1,10 @@
 //! What there is to show: which processes, in which order, with what /proc says of them.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use crate::cli::Status;
-use crate::output::table::sort::{self, Key};
+use crate::output::table::sort::{self, Key, Value};
 use crate::output::table::{Column, Row, Subject};
 use crate::process::error::{self, Error, Result};
 use crate::process::id::Id;
@@ -12,6 +13,7 @@ use crate::process::observe::{self, Life, Observed};
 use crate::process::reference::{Purpose, Resolver};
 use crate::process::rundir::RunDir;
 use crate::process::share::Shares;
+use crate::process::time::Moment;
 
 /// A process, and what /proc says of it where that is wanted.
 #[derive(Debug)]
@@ -20,28 +22,40 @@ pub(super) struct Process {
     pub(super) live: Option<Live>,
 }
 
-/// What there is to show.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) processes: Vec<Process>,
-    /// Ids of records that cannot be used, and why.
-    pub(super) broken: Vec<(String, String)>,
+/// Ids of records that cannot be used, and why.
+type Broken = Vec<(String, String)>;
+
+/// What there is to show, and of each process what was made of it.
+#[derive(Debug)]
+pub(super) struct Found<T = Process> {
+    pub(super) processes: Vec<T>,
+    pub(super) broken: Broken,
     /// In a tree: those that were asked for. The others are there for their place in it.
     pub(super) wanted: BTreeSet<Id>,
     /// What could not be looked at. The rest is shown all the same.
     pub(super) complaints: Vec<Error>,
 }
 
-impl Found {
+impl<T> Default for Found<T> {
+    fn default() -> Self {
+        Self { processes: Vec::new(), broken: Vec::new(), wanted: BTreeSet::new(), complaints: Vec::new() }
+    }
+}
+
+impl<T> Found<T> {
     pub(super) fn is_empty(&self) -> bool {
         self.processes.is_empty() && self.broken.is_empty()
     }
 
-    /// A row for each.
-    pub(super) fn rows(&self) -> Vec<Row<'_>> {
-        let processes = self.processes.iter().map(|one| Subject::Process(&one.seen, one.live.as_ref()));
-        let broken = self.broken.iter().map(|(id, why)| Subject::Broken(id, why));
-        processes.chain(broken).map(Row::of).collect()
+    /// Rows that say why records cannot be used.
+    pub(super) fn broken_rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.broken.iter().map(|(id, why)| Row::of(Subject::Broken(id, why)))
+    }
+}
+
+impl Process {
+    pub(super) fn row(&self) -> Row<'_> {
+        Row::of(Subject::Process(&self.seen, self.live.as_ref()))
     }
 }
 
@@ -61,87 +75,147 @@ pub(super) fn is_pages(args: &Status) -> bool {
     !args.references.is_empty() && args.columns.is_empty() && !args.tree
 }
 
-/// Collects it.
-pub(super) fn collect(run_dir: &RunDir, args: &Status, shares: &Shares) -> Result<Found> {
+/// Collects it. Of each process only what `make` makes of it is kept, for there can be many.
+pub(super) fn collect<T>(
+    run_dir: &RunDir,
+    args: &Status,
+    shares: &Shares,
+    make: impl FnMut(Process) -> Result<T>,
+) -> Result<Found<T>> {
     let resolver = Resolver::new(run_dir);
-    let mut found =
-        if args.tree { all_for_a_tree(run_dir, &resolver, args)? } else { named(run_dir, &resolver, args)? };
-    found.complaints = resolver.take_broken();
-    if !args.tree {
-        found.processes.retain(|one| passes(&one.seen, args));
+    let mut taken = Taken { args, shares, detail: detail(args), make, made: Vec::new() };
+    let mut found = Found::default();
+    if args.tree {
+        (found.wanted, found.broken) = all_for_a_tree(run_dir, &resolver, args, &mut taken)?;
+    } else {
+        found.broken = each_named(run_dir, &resolver, args, |seen| {
+            if passes(&seen, args) { taken.take(seen) } else { Ok(()) }
+        })?;
     }
+    found.complaints = resolver.take_broken();
     if is_filtered(args) {
         found.broken.clear();
     }
-    read_live(&mut found, args, shares);
+    let mut made = taken.made;
     // Those that are named stay in the order in which they were.
     if args.tree || args.references.is_empty() || !args.sort.is_empty() {
-        sort(&mut found.processes, &args.sort);
+        made.sort_by(|(a, _), (b, _)| a.compare(b, &args.sort));
     }
+    found.processes = made.into_iter().map(|(_, made)| made).collect();
     Ok(found)
 }
 
-fn named(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Status) -> Result<Found> {
-    if args.children {
-        let mut processes = resolver.children()?.unwrap_or_default();
+/// What was made of those that were taken.
+struct Taken<'a, T, M> {
+    args: &'a Status,
+    shares: &'a Shares,
+    detail: Option<Detail>,
+    make: M,
+    made: Vec<(Position, T)>,
+}
+
+impl<T, M: FnMut(Process) -> Result<T>> Taken<'_, T, M> {
+    fn take(&mut self, seen: Observed) -> Result<()> {
+        let live = self.detail.and_then(|detail| live::of(&seen, detail, self.shares));
+        let one = Process { seen, live };
+        let position = Position::of(&one, &self.args.sort);
+        self.made.push((position, (self.make)(one)?));
+        Ok(())
+    }
+}
+
+/// What tells the place of a process among others.
+struct Position {
+    /// What is asked for first. Taken once: while it is sorted nothing may change.
+    values: Vec<Option<Value>>,
+    created_at: Moment,
+    id: Id,
+}
+
+impl Position {
+    fn of(one: &Process, keys: &[Key]) -> Self {
+        let values = keys.iter().map(|key| sort::value(key.column, &one.seen, one.live.as_ref()));
+        let record = &one.seen.record;
+        Self { values: values.collect(), created_at: record.created_at, id: record.id.clone() }
+    }
+
+    /// In the order in which they were created, or as asked.
+    fn compare(&self, other: &Self, keys: &[Key]) -> Ordering {
+        sort::compare(keys, &self.values, &other.values)
+            .then_with(|| (self.created_at, &self.id).cmp(&(other.created_at, &other.id)))
+    }
+}
+
+/// Each of those that are asked for by name or otherwise; what is returned are the ids of records that cannot be used.
+fn each_named(
+    run_dir: &RunDir,
+    resolver: &Resolver<'_>,
+    args: &Status,
+    take: impl FnMut(Observed) -> Result<()>,
+) -> Result<Broken> {
+    let named = if args.children {
+        let mut children = resolver.children()?.unwrap_or_default();
         if !args.references.is_empty() {
             let named = resolver.all(&args.references, Purpose::Status)?;
-            processes.retain(|child| named.iter().any(|seen| seen.record.id == child.record.id));
+            children.retain(|child| named.iter().any(|seen| seen.record.id == child.record.id));
         }
-        return Ok(Found::of(processes));
-    }
-    if !args.references.is_empty() {
-        return Ok(Found::of(resolver.all(&args.references, Purpose::Status)?));
-    }
-    if args.alive && !args.ended && !args.failed {
-        return Ok(Found::of(resolver.all_live()?));
-    }
-    all(run_dir)
+        children
+    } else if !args.references.is_empty() {
+        resolver.all(&args.references, Purpose::Status)?
+    } else if args.alive && !args.ended && !args.failed {
+        resolver.all_live()?
+    } else {
+        return each(run_dir, take);
+    };
+    named.into_iter().try_for_each(take)?;
+    Ok(Vec::new())
 }
 
-impl Found {
-    fn of(processes: Vec<Observed>) -> Self {
-        let processes = processes.into_iter().map(|seen| Process { seen, live: None }).collect();
-        Self { processes, ..Self::default() }
-    }
-}
-
-fn all(run_dir: &RunDir) -> Result<Found> {
-    let mut found = Found::default();
-    for id in run_dir.all_ids()? {
-        match observe::by_id(run_dir, &id) {
-            Ok(seen) => {
-                found.processes.extend(seen.map(|seen| Process { seen: seen.released(), live: None }));
-            }
-            Err(e) => found.broken.push((id.to_string(), error::message(&e))),
+/// Each that there is.
+fn each(run_dir: &RunDir, mut take: impl FnMut(Observed) -> Result<()>) -> Result<Broken> {
+    let mut broken = Vec::new();
+    observe::all(run_dir, |id, seen| {
+        match seen {
+            Ok(Some(seen)) => take(seen.released())?,
+            Ok(None) => {}
+            Err(e) => broken.push((id.to_string(), error::message(&e))),
         }
-    }
-    Ok(found)
+        Ok(())
+    })?;
+    Ok(broken)
 }
 
 /// Everything, for the place in a tree is known only then. Those that are named, and the caller's children, are wanted with
-/// all below them.
-fn all_for_a_tree(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Status) -> Result<Found> {
+/// all below them. Returns who is wanted, and which records cannot be used.
+fn all_for_a_tree<T, M: FnMut(Process) -> Result<T>>(
+    run_dir: &RunDir,
+    resolver: &Resolver<'_>,
+    args: &Status,
+    taken: &mut Taken<'_, T, M>,
+) -> Result<(BTreeSet<Id>, Broken)> {
     let narrowed = args.children || !args.references.is_empty();
-    let chosen: BTreeSet<Id> = if narrowed {
-        named(run_dir, resolver, args)?.processes.into_iter().map(|one| one.seen.record.id).collect()
-    } else {
-        BTreeSet::new()
-    };
-    let mut found = all(run_dir)?;
-    let family = super::family::Lineage::of(&found.processes);
-    let below = family.with_descendants(&chosen);
-    let is_wanted =
-        |one: &&Process| passes(&one.seen, args) && (!narrowed || below.contains(&one.seen.record.id));
-    let wanted: BTreeSet<Id> =
-        found.processes.iter().filter(is_wanted).map(|one| one.seen.record.id.clone()).collect();
-    let kept: BTreeSet<Id> = family.with_ancestors(&wanted).into_iter().cloned().collect();
-    found.wanted = wanted;
-    found.processes.retain(|one| kept.contains(&one.seen.record.id));
+    let mut chosen: BTreeSet<Id> = BTreeSet::new();
     if narrowed {
-        found.broken.clear();
+        each_named(run_dir, resolver, args, |seen| {
+            chosen.insert(seen.record.id);
+            Ok(())
+        })?;
     }
-    Ok(found)
+    let mut all = Vec::new();
+    let mut broken = each(run_dir, |seen| {
+        all.push(seen);
+        Ok(())
+    })?;
+    let family = super::family::Lineage::of(&all);
+    let below = family.with_descendants(&chosen);
+    let is_wanted = |seen: &&Observed| passes(seen, args) && (!narrowed || below.contains(&seen.record.id));
+    let wanted: BTreeSet<Id> = all.iter().filter(is_wanted).map(|seen| seen.record.id.clone()).collect();
+    let kept: BTreeSet<Id> = family.with_ancestors(&wanted).into_iter().cloned().collect();
+    all.into_iter().filter(|seen| kept.contains(&seen.record.id)).try_for_each(|seen| taken.take(seen))?;
+    if narrowed {
+        broken.clear();
+    }
+    Ok((wanted, broken))
 }
 
 fn is_filtered(args: &Status) -> bool {
@@ -158,38 +232,17 @@ fn passes(seen: &Observed, args: &Status) -> bool {
     state && (args.name.is_empty() || args.name.iter().any(|pattern| pattern.matches(&seen.record.name)))
 }
 
-/// Looks at /proc as far as what is shown, or sorted by, needs it.
-fn read_live(found: &mut Found, args: &Status, shares: &Shares) {
+/// How far /proc must be looked at for what is shown, or sorted by.
+fn detail(args: &Status) -> Option<Detail> {
     let mut needed: Vec<Column> = args.sort.iter().map(|key| key.column).collect();
     if !args.json {
         needed.extend(columns(args));
     }
-    let detail = if is_pages(args) || needed.iter().any(|column| column.is_live_in_detail()) {
-        Detail::All
+    if is_pages(args) || needed.iter().any(|column| column.is_live_in_detail()) {
+        Some(Detail::All)
     } else if needed.iter().any(|column| column.is_live()) {
-        Detail::Load
+        Some(Detail::Load)
     } else {
-        return;
-    };
-    for one in &mut found.processes {
-        one.live = live::of(&one.seen, detail, shares);
+        None
     }
-}
-
-/// In the order in which they were created, or as asked.
-fn sort(processes: &mut Vec<Process>, keys: &[Key]) {
-    processes.sort_by(|a, b| {
-        let (a, b) = (&a.seen.record, &b.seen.record);
-        (a.created_at, &a.id).cmp(&(b.created_at, &b.id))
-    });
-    if keys.is_empty() {
-        return;
-    }
-    let values = |one: &Process| -> Vec<_> {
-        keys.iter().map(|key| sort::value(key.column, &one.seen, one.live.as_ref())).collect()
-    };
-    // Taken once: while it is sorted nothing may change.
-    let mut valued: Vec<_> = processes.drain(..).map(|one| (values(&one), one)).collect();
-    valued.sort_by(|(a, _), (b, _)| sort::compare(keys, a, b));
-    processes.extend(valued.into_iter().map(|(_, one)| one));
 }

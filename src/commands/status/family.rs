@@ -18,11 +18,11 @@ pub(super) struct Lineage<'a> {
 }
 
 impl<'a> Lineage<'a> {
-    pub(super) fn of(processes: &'a [Process]) -> Self {
-        let known: BTreeSet<&Id> = processes.iter().map(|one| &one.seen.record.id).collect();
-        let parents = processes.iter().map(|one| {
-            let parent = one.seen.record.parent.as_ref().and_then(|parent| parent.id.as_ref());
-            (&one.seen.record.id, parent.filter(|id| known.contains(id)))
+    pub(super) fn of(processes: &'a [Observed]) -> Self {
+        let known: BTreeSet<&Id> = processes.iter().map(|seen| &seen.record.id).collect();
+        let parents = processes.iter().map(|seen| {
+            let parent = seen.record.parent.as_ref().and_then(|parent| parent.id.as_ref());
+            (&seen.record.id, parent.filter(|id| known.contains(id)))
         });
         Self { parents: parents.collect() }
     }
@@ -111,8 +111,7 @@ impl<'a> Family<'a> {
             };
             Row { subject, stem, faded }
         });
-        let broken = self.found.broken.iter().map(|(id, why)| Row::of(Subject::Broken(id, why)));
-        items.chain(broken).collect()
+        items.chain(self.found.broken_rows()).collect()
     }
 }
 

@@ -8,48 +8,82 @@ mod watch;
 
 use super::{Outcome, Session, answer, report};
 use crate::cli::Status;
-use crate::output::table::{self, Style};
+use crate::output::table::{self, Line, Style};
 use crate::output::terminal;
 use crate::process::rundir::RunDir;
 use crate::process::share::Shares;
 
-use collect::Found;
+use collect::{Found, Process};
 use family::Family;
-use scripts::Scripts;
+use scripts::{Pieces, Scripts};
 
 pub(super) fn run(session: &Session, args: &Status) -> Outcome {
     let scripts = Scripts::new(args)?;
     if let Some(every) = args.watch {
         return watch::run(session, args, &scripts, every);
     }
-    let run_dir = session.run_dir()?;
-    let shares = Shares::default();
-    let mut found = match &run_dir {
-        Some(run_dir) => collect::collect(run_dir, args, &shares)?,
-        None if args.references.is_empty() => Found::default(),
-        None => return session.existing_run_dir().map(|_| 0).map_err(Into::into),
+    let Some(run_dir) = session.run_dir()? else {
+        if !args.references.is_empty() {
+            return session.existing_run_dir().map(|_| 0).map_err(Into::into);
+        }
+        return if scripts.are_there() {
+            scripts.print(&Pieces::default(), &[])
+        } else {
+            say_empty(session, args)
+        };
     };
-    // The others are shown all the same.
-    report::errors(std::mem::take(&mut found.complaints));
+    let shares = Shares::default();
     if scripts.are_there() {
-        answer::raw(&scripts.print(&found)?)?;
-        // The answer has only what is a record.
-        for (_, why) in &found.broken {
-            report::lines(why, None);
-        }
-        return Ok(0);
+        return for_scripts(&run_dir, args, &scripts, &shares);
     }
-    match run_dir {
-        Some(run_dir) if !found.is_empty() => {
-            let drawn = draw(&run_dir, &shares, args, &found, style(session, args));
-            answer::raw(drawn.text.as_bytes())?;
-            if let Some((what, hint)) = left_out(session, args, &drawn) {
-                report::lines(&what, hint.as_deref());
-            }
-            Ok(0)
-        }
-        _ => say_empty(session, args),
+    let style = style(session, args);
+    let drawn = if args.tree || collect::is_pages(args) {
+        let mut found = collect::collect(&run_dir, args, &shares, Ok)?;
+        tell_complaints(&mut found);
+        (!found.is_empty()).then(|| draw(&run_dir, &shares, args, &found, style))
+    } else {
+        let columns = collect::columns(args);
+        let mut found =
+            collect::collect(&run_dir, args, &shares, |one| Ok(Line::of(&one.row(), columns, style)))?;
+        tell_complaints(&mut found);
+        (!found.is_empty()).then(|| {
+            let lines = std::mem::take(&mut found.processes);
+            let broken = found.broken_rows().map(|row| Line::of(&row, columns, style));
+            table::draw(lines.into_iter().chain(broken), columns, style)
+        })
+    };
+    let Some(drawn) = drawn else { return say_empty(session, args) };
+    answer::raw(drawn.text.as_bytes())?;
+    if let Some((what, hint)) = left_out(session, args, &drawn) {
+        report::lines(&what, hint.as_deref());
     }
+    Ok(0)
+}
+
+fn for_scripts(run_dir: &RunDir, args: &Status, scripts: &Scripts<'_>, shares: &Shares) -> Outcome {
+    let broken = if args.tree {
+        let mut found = collect::collect(run_dir, args, shares, Ok)?;
+        tell_complaints(&mut found);
+        answer::raw(&scripts.text(&found)?)?;
+        found.broken
+    } else {
+        let mut pieces = Pieces::default();
+        let mut found =
+            collect::collect(run_dir, args, shares, |one| scripts.add(&one.seen.record, &mut pieces))?;
+        tell_complaints(&mut found);
+        scripts.print(&pieces, &found.processes)?;
+        found.broken
+    };
+    // The answer has only what is a record.
+    for (_, why) in &broken {
+        report::lines(why, None);
+    }
+    Ok(0)
+}
+
+/// The others are shown all the same.
+fn tell_complaints<T>(found: &mut Found<T>) {
+    report::errors(std::mem::take(&mut found.complaints));
 }
 
 /// How standard output is drawn on.
@@ -66,9 +100,11 @@ fn draw(run_dir: &RunDir, shares: &Shares, args: &Status, found: &Found, style: 
     }
     let columns = collect::columns(args);
     if args.tree {
-        return table::draw(&Family::of(Some((run_dir, shares)), found).rows(), columns, style);
+        let family = Family::of(Some((run_dir, shares)), found);
+        return table::draw(family.rows().iter().map(|row| Line::of(row, columns, style)), columns, style);
     }
-    table::draw(&found.rows(), columns, style)
+    let rows = found.processes.iter().map(Process::row).chain(found.broken_rows());
+    table::draw(rows.map(|row| Line::of(&row, columns, style)), columns, style)
 }
 
 /// Nobody is to miss a column in silence that was asked for: what to say of that, and what to do about it.

@@ -5,6 +5,8 @@ pub mod layout;
 pub mod row;
 pub mod sort;
 
+use std::borrow::Cow;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
 use super::cut::{cut, width};
@@ -22,6 +24,12 @@ pub struct Style {
     pub width: Option<u16>,
 }
 
+impl Style {
+    fn limit(self) -> Option<usize> {
+        self.width.map(usize::from)
+    }
+}
+
 /// A table that was drawn.
 #[derive(Debug)]
 pub struct Drawn {
@@ -31,24 +39,38 @@ pub struct Drawn {
     pub left_out: Vec<Column>,
 }
 
+/// What stands in a row: all that is kept of what it is about, for there can be many.
+#[derive(Debug)]
+pub struct Line {
+    texts: Vec<String>,
+    tones: Vec<Tone>,
+}
+
+impl Line {
+    /// What stands in that row.
+    pub fn of(row: &Row<'_>, columns: &[Column], style: Style) -> Self {
+        let texts = texts(row, columns, style.limit());
+        Self { texts, tones: columns.iter().map(|&column| row.tone(column)).collect() }
+    }
+
+    fn of_headings(columns: &[Column]) -> Self {
+        let texts = columns.iter().map(|column| column.heading()).collect();
+        Self { texts, tones: vec![Tone::Strong; columns.len()] }
+    }
+}
+
 /// Draws a table.
-pub fn draw(rows: &[Row<'_>], columns: &[Column], style: Style) -> Drawn {
-    let limit = style.width.map(usize::from);
-    let mut cells: Vec<Vec<String>> = vec![columns.iter().map(|column| column.heading()).collect()];
-    cells.extend(rows.iter().map(|row| texts(row, columns, limit)));
-    let widths = widths(&cells, columns, limit);
+pub fn draw(rows: impl IntoIterator<Item = Line>, columns: &[Column], style: Style) -> Drawn {
+    let all: Vec<Line> = [Line::of_headings(columns)].into_iter().chain(rows).collect();
+    let widths = widths(&all, columns, style.limit());
     let kept: Vec<usize> = (0..columns.len()).filter(|&at| widths[at].is_some()).collect();
 
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    for (number, line) in cells.into_iter().enumerate() {
-        let row = number.checked_sub(1).map(|at| &rows[at]);
-        let cells = line.into_iter().enumerate().filter_map(|(at, text)| {
-            let text = cut(&text, widths[at]?).into_owned();
-            let tone = row.map_or(Tone::Strong, |row| row.tone(columns[at]));
-            Some(tone.cell(text))
-        });
+    for line in all {
+        let cells = line.texts.into_iter().zip(line.tones).zip(&widths);
+        let cells = cells.filter_map(|((text, tone), width)| Some(tone.cell(cut_to(text, (*width)?))));
         table.add_row(cells.collect::<Vec<_>>());
     }
     for (number, &at) in kept.iter().enumerate() {
@@ -81,15 +103,22 @@ fn texts(row: &Row<'_>, columns: &[Column], limit: Option<usize>) -> Vec<String>
         let text = if at == 0 { format!("{}{text}", row.stem) } else { text };
         // What is wider than the terminal is cut in any case: the rest of it need not be measured.
         match limit {
-            Some(limit) if column.can_be_cut() => cut(&text, limit).into_owned(),
+            Some(limit) if column.can_be_cut() => cut_to(text, limit),
             _ => text,
         }
     });
     texts.collect()
 }
 
-fn widths(cells: &[Vec<String>], columns: &[Column], limit: Option<usize>) -> Vec<Option<usize>> {
-    let natural = |at: usize| cells.iter().map(|line| width(&line[at])).max().unwrap_or(0);
+fn cut_to(text: String, columns: usize) -> String {
+    match cut(&text, columns) {
+        Cow::Borrowed(whole) if whole.len() == text.len() => text,
+        kept => kept.into_owned(),
+    }
+}
+
+fn widths(lines: &[Line], columns: &[Column], limit: Option<usize>) -> Vec<Option<usize>> {
+    let natural = |at: usize| lines.iter().map(|line| width(&line.texts[at])).max().unwrap_or(0);
     match limit {
         None => (0..columns.len()).map(|_| Some(usize::MAX)).collect(),
         Some(limit) => {

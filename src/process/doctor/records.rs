@@ -9,7 +9,7 @@ use crate::os::pidfd::Stage;
 use crate::process::entry::{Entry, LOG, STARTING};
 use crate::process::error::{Error, Result};
 use crate::process::host::Place;
-use crate::process::id::{self, Id};
+use crate::process::id::{self, Id, PROCESSES};
 use crate::process::observe::{self, Facts};
 use crate::process::record::Record;
 use crate::process::rundir::RunDir;
@@ -173,7 +173,7 @@ fn is_cut_off(run_dir: &RunDir, id: &Id) -> Result<bool> {
 
 /// What is left of processes whose closing was cut off half-way.
 fn vanished(run_dir: &RunDir) -> Result<Vec<String>> {
-    let Some(processes) = optional(run_dir.root.open_dir("processes"))? else { return Ok(Vec::new()) };
+    let Some(processes) = optional(run_dir.root.open_dir(PROCESSES))? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for folder in processes.list()? {
         let names = processes.below(folder).list().unwrap_or_default().into_iter();

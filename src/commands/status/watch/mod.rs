@@ -110,12 +110,12 @@ impl Looker<'_> {
         self.shares.begin_look();
         let run_dir = source.look(self.session)?;
         let found = match run_dir {
-            Some(run_dir) => collect::collect(run_dir, self.args, &self.shares)?,
+            Some(run_dir) => collect::collect(run_dir, self.args, &self.shares, Ok)?,
             None => Found::default(),
         };
         let mut left_out = None;
         let text = match run_dir {
-            _ if self.scripts.are_there() => self.scripts.print(&found)?,
+            _ if self.scripts.are_there() => self.scripts.text(&found)?,
             Some(run_dir) if !found.is_empty() => {
                 let style = style(self.session, self.args);
                 let drawn = draw(run_dir, &self.shares, self.args, &found, style);
