@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::output::{escape, terminal};
+use crate::output::{escape, terminal, verbatim};
 use crate::process::error::{Error, Result};
 
 /// How it is written.
@@ -18,13 +18,16 @@ impl Array {
         Self { indented: terminal::is_terminal() }
     }
 
-    /// Adds an element to a text, without what stands between two.
-    pub(super) fn add(self, element: &impl Serialize, text: &mut Vec<u8>) -> Result<()> {
+    /// Adds an element to a text, without what stands between two. It may be known how it was written once.
+    pub(super) fn add(self, element: &impl Serialize, known: &[u8], text: &mut Vec<u8>) -> Result<()> {
         let begin = text.len();
         let written = if self.indented {
             // A line end never stands inside of a string.
             serde_json::to_string_pretty(element)
                 .map(|element| text.extend_from_slice(element.replace('\n', "\n  ").as_bytes()))
+        } else if verbatim::is_json_of(element, known) {
+            text.extend_from_slice(known);
+            Ok(())
         } else {
             serde_json::to_writer(&mut *text, element)
         };
@@ -51,7 +54,8 @@ mod tests {
         let [open, between, close] = array.frame(elements.is_empty());
         for (number, element) in elements.iter().enumerate() {
             text.extend_from_slice(if number == 0 { open } else { between }.as_bytes());
-            array.add(element, &mut text).expect("written");
+            let known = if number % 2 == 0 { element.to_string() } else { format!(" {element}") };
+            array.add(element, known.as_bytes(), &mut text).expect("written");
         }
         if elements.is_empty() {
             text.extend_from_slice(open.as_bytes());

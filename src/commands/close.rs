@@ -23,7 +23,7 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
     let resolver = Resolver::new(&run_dir);
     let mut found = Vec::new();
     if all {
-        observe::all(&run_dir, |_, seen| {
+        observe::all(&run_dir, |_, seen, _| {
             match seen {
                 Ok(seen) => found.extend(seen.filter(Observed::is_over).map(Observed::released)),
                 Err(e) => failed(e),

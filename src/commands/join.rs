@@ -51,7 +51,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
 fn whom(run_dir: &RunDir, resolver: &Resolver<'_>, args: &Join) -> Result<Vec<Observed>> {
     if args.all {
         let mut found = Vec::new();
-        observe::all(run_dir, |_, seen| {
+        observe::all(run_dir, |_, seen, _| {
             match seen {
                 // What cannot be waited for is no reason not to wait for the others.
                 Ok(Some(seen)) if !matches!(seen.life, Life::Initial | Life::Elsewhere) => {

@@ -16,3 +16,4 @@ pub mod terminal;
 pub mod tone;
 pub mod tree;
 pub mod units;
+pub mod verbatim;

@@ -304,7 +304,7 @@ impl Folder {
         });
         match opened {
             Ok(dir) => {
-                ids.sort();
+                ids.sort_unstable();
                 Ok(Some(Self { dir, ids }))
             }
             Err(e) if e.is_not_found() || e.source.kind() == io::ErrorKind::NotADirectory => Ok(None),
@@ -332,7 +332,8 @@ fn path_in_folder<'a>(path: &'a mut String, id: &Id, file: &str) -> &'a str {
 #[derive(Debug, Default)]
 pub struct Buffers {
     path: String,
-    bytes: Vec<u8>,
+    /// What the file of the record says that was read last.
+    pub bytes: Vec<u8>,
 }
 
 /// The right to replace a record, until dropped.

@@ -345,22 +345,28 @@ pub fn by_id(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
     }
 }
 
-/// Observes every process, in the order of the ids. What is wrong with one does not stop the others.
+/// Observes every process, in the order of the ids. What is wrong with one does not stop the others. Where the record is what
+/// its file says, `look` is shown that, too, else nothing of it.
 pub fn all(
     run_dir: &RunDir,
-    mut look: impl FnMut(&Id, Result<Option<Observed>>) -> Result<()>,
+    mut look: impl FnMut(&Id, Result<Option<Observed>>, &[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut buffers = Buffers::default();
+    // Each is given back when the next one is there: musl's heap has the kernel take and give a page whenever the last block
+    // of a size goes and the first one comes.
+    let mut _before = None;
     for folder in run_dir.folders()? {
         let folder = folder?;
         for id in &folder.ids {
             // Most of many have ended long ago, and nothing of them is left to be done.
-            let seen = match folder.settled(id, &mut buffers) {
-                Some(record) => Ok(Some(Observed { entry: run_dir.entry_of(id), record, life: Life::Ended })),
-                None => by_id(run_dir, id),
-            };
-            look(id, seen)?;
+            if let Some(record) = folder.settled(id, &mut buffers) {
+                let seen = Observed { entry: run_dir.entry_of(id), record, life: Life::Ended };
+                look(id, Ok(Some(seen)), &buffers.bytes)?;
+            } else {
+                look(id, by_id(run_dir, id), &[])?;
+            }
         }
+        _before = Some(folder);
     }
     Ok(())
 }

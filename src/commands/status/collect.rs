@@ -75,12 +75,13 @@ pub(super) fn is_pages(args: &Status) -> bool {
     !args.references.is_empty() && args.columns.is_empty() && !args.tree
 }
 
-/// Collects it. Of each process only what `make` makes of it is kept, for there can be many.
+/// Collects it. Of each process only what `make` makes of it is kept, for there can be many: of it, and of what the file of its
+/// record says, as far as that is known to be the same.
 pub(super) fn collect<T>(
     run_dir: &RunDir,
     args: &Status,
     shares: &Shares,
-    make: impl FnMut(Process) -> Result<T>,
+    make: impl FnMut(Process, &[u8]) -> Result<T>,
 ) -> Result<Found<T>> {
     let resolver = Resolver::new(run_dir);
     let mut taken = Taken { args, shares, detail: detail(args), make, made: Vec::new() };
@@ -88,8 +89,8 @@ pub(super) fn collect<T>(
     if args.tree {
         (found.wanted, found.broken) = all_for_a_tree(run_dir, &resolver, args, &mut taken)?;
     } else {
-        found.broken = each_named(run_dir, &resolver, args, |seen| {
-            if passes(&seen, args) { taken.take(seen) } else { Ok(()) }
+        found.broken = each_named(run_dir, &resolver, args, |seen, file| {
+            if passes(&seen, args) { taken.take(seen, file) } else { Ok(()) }
         })?;
     }
     found.complaints = resolver.take_broken();
@@ -99,7 +100,7 @@ pub(super) fn collect<T>(
     let mut made = taken.made;
     // Those that are named stay in the order in which they were.
     if args.tree || args.references.is_empty() || !args.sort.is_empty() {
-        made.sort_by(|(a, _), (b, _)| a.compare(b, &args.sort));
+        made.sort_unstable_by(|(a, _), (b, _)| a.compare(b, &args.sort));
     }
     found.processes = made.into_iter().map(|(_, made)| made).collect();
     Ok(found)
@@ -114,12 +115,12 @@ struct Taken<'a, T, M> {
     made: Vec<(Position, T)>,
 }
 
-impl<T, M: FnMut(Process) -> Result<T>> Taken<'_, T, M> {
-    fn take(&mut self, seen: Observed) -> Result<()> {
+impl<T, M: FnMut(Process, &[u8]) -> Result<T>> Taken<'_, T, M> {
+    fn take(&mut self, seen: Observed, file: &[u8]) -> Result<()> {
         let live = self.detail.and_then(|detail| live::of(&seen, detail, self.shares));
         let one = Process { seen, live };
         let position = Position::of(&one, &self.args.sort);
-        self.made.push((position, (self.make)(one)?));
+        self.made.push((position, (self.make)(one, file)?));
         Ok(())
     }
 }
@@ -151,7 +152,7 @@ fn each_named(
     run_dir: &RunDir,
     resolver: &Resolver<'_>,
     args: &Status,
-    take: impl FnMut(Observed) -> Result<()>,
+    mut take: impl FnMut(Observed, &[u8]) -> Result<()>,
 ) -> Result<Broken> {
     let named = if args.children {
         let mut children = resolver.children()?.unwrap_or_default();
@@ -167,16 +168,16 @@ fn each_named(
     } else {
         return each(run_dir, take);
     };
-    named.into_iter().try_for_each(take)?;
+    named.into_iter().try_for_each(|seen| take(seen, &[]))?;
     Ok(Vec::new())
 }
 
 /// Each that there is.
-fn each(run_dir: &RunDir, mut take: impl FnMut(Observed) -> Result<()>) -> Result<Broken> {
+fn each(run_dir: &RunDir, mut take: impl FnMut(Observed, &[u8]) -> Result<()>) -> Result<Broken> {
     let mut broken = Vec::new();
-    observe::all(run_dir, |id, seen| {
+    observe::all(run_dir, |id, seen, file| {
         match seen {
-            Ok(Some(seen)) => take(seen.released())?,
+            Ok(Some(seen)) => take(seen.released(), file)?,
             Ok(None) => {}
             Err(e) => broken.push((id.to_string(), error::message(&e))),
         }
@@ -187,7 +188,7 @@ fn each(run_dir: &RunDir, mut take: impl FnMut(Observed) -> Result<()>) -> Resul
 
 /// Everything, for the place in a tree is known only then. Those that are named, and the caller's children, are wanted with
 /// all below them. Returns who is wanted, and which records cannot be used.
-fn all_for_a_tree<T, M: FnMut(Process) -> Result<T>>(
+fn all_for_a_tree<T, M: FnMut(Process, &[u8]) -> Result<T>>(
     run_dir: &RunDir,
     resolver: &Resolver<'_>,
     args: &Status,
@@ -196,13 +197,13 @@ fn all_for_a_tree<T, M: FnMut(Process) -> Result<T>>(
     let narrowed = args.children || !args.references.is_empty();
     let mut chosen: BTreeSet<Id> = BTreeSet::new();
     if narrowed {
-        each_named(run_dir, resolver, args, |seen| {
+        each_named(run_dir, resolver, args, |seen, _| {
             chosen.insert(seen.record.id);
             Ok(())
         })?;
     }
     let mut all = Vec::new();
-    let mut broken = each(run_dir, |seen| {
+    let mut broken = each(run_dir, |seen, _| {
         all.push(seen);
         Ok(())
     })?;
@@ -211,7 +212,9 @@ fn all_for_a_tree<T, M: FnMut(Process) -> Result<T>>(
     let is_wanted = |seen: &&Observed| passes(seen, args) && (!narrowed || below.contains(&seen.record.id));
     let wanted: BTreeSet<Id> = all.iter().filter(is_wanted).map(|seen| seen.record.id.clone()).collect();
     let kept: BTreeSet<Id> = family.with_ancestors(&wanted).into_iter().cloned().collect();
-    all.into_iter().filter(|seen| kept.contains(&seen.record.id)).try_for_each(|seen| taken.take(seen))?;
+    all.into_iter()
+        .filter(|seen| kept.contains(&seen.record.id))
+        .try_for_each(|seen| taken.take(seen, &[]))?;
     if narrowed {
         broken.clear();
     }

@@ -38,13 +38,13 @@ pub(super) fn run(session: &Session, args: &Status) -> Outcome {
     }
     let style = style(session, args);
     let drawn = if args.tree || collect::is_pages(args) {
-        let mut found = collect::collect(&run_dir, args, &shares, Ok)?;
+        let mut found = collect::collect(&run_dir, args, &shares, |one, _| Ok(one))?;
         tell_complaints(&mut found);
         (!found.is_empty()).then(|| draw(&run_dir, &shares, args, &found, style))
     } else {
         let columns = collect::columns(args);
         let mut found =
-            collect::collect(&run_dir, args, &shares, |one| Ok(Line::of(&one.row(), columns, style)))?;
+            collect::collect(&run_dir, args, &shares, |one, _| Ok(Line::of(&one.row(), columns, style)))?;
         tell_complaints(&mut found);
         (!found.is_empty()).then(|| {
             let lines = std::mem::take(&mut found.processes);
@@ -62,14 +62,15 @@ pub(super) fn run(session: &Session, args: &Status) -> Outcome {
 
 fn for_scripts(run_dir: &RunDir, args: &Status, scripts: &Scripts<'_>, shares: &Shares) -> Outcome {
     let broken = if args.tree {
-        let mut found = collect::collect(run_dir, args, shares, Ok)?;
+        let mut found = collect::collect(run_dir, args, shares, |one, _| Ok(one))?;
         tell_complaints(&mut found);
         answer::raw(&scripts.text(&found)?)?;
         found.broken
     } else {
         let mut pieces = Pieces::default();
-        let mut found =
-            collect::collect(run_dir, args, shares, |one| scripts.add(&one.seen.record, &mut pieces))?;
+        let mut found = collect::collect(run_dir, args, shares, |one, file| {
+            scripts.add(&one.seen.record, file, &mut pieces)
+        })?;
         tell_complaints(&mut found);
         scripts.print(&pieces, &found.processes)?;
         found.broken

@@ -53,7 +53,7 @@ impl<'a> Scripts<'a> {
             found.processes.iter().map(|one| &one.seen.record).collect()
         };
         let mut pieces = Pieces::default();
-        let order = records.into_iter().map(|record| self.add(record, &mut pieces));
+        let order = records.into_iter().map(|record| self.add(record, &[], &mut pieces));
         let order = order.collect::<Result<Vec<_>>>()?;
         let mut text = Vec::new();
         // Nothing can go wrong with writing to memory.
@@ -61,12 +61,12 @@ impl<'a> Scripts<'a> {
         Ok(text)
     }
 
-    /// Adds what a record becomes; where it is.
-    pub(super) fn add(&self, record: &Record, pieces: &mut Pieces) -> Result<Range<usize>> {
+    /// Adds what a record becomes, of which its file says that (or nothing); where it is.
+    pub(super) fn add(&self, record: &Record, file: &[u8], pieces: &mut Pieces) -> Result<Range<usize>> {
         let text = &mut pieces.text;
         let begin = text.len();
         match &self.form {
-            Some(Form::Json(array)) => array.add(record, text)?,
+            Some(Form::Json(array)) => array.add(record, file.trim_ascii_end(), text)?,
             Some(Form::Lines(format)) => text.extend(format.line(&answer::to_value(record)?)),
             None => {}
         }

@@ -110,7 +110,7 @@ impl Looker<'_> {
         self.shares.begin_look();
         let run_dir = source.look(self.session)?;
         let found = match run_dir {
-            Some(run_dir) => collect::collect(run_dir, self.args, &self.shares, Ok)?,
+            Some(run_dir) => collect::collect(run_dir, self.args, &self.shares, |one, _| Ok(one))?,
             None => Found::default(),
         };
         let mut left_out = None;

@@ -1,0 +1,398 @@
+//! Whether bytes are the very JSON that serde_json writes of a value. They are compared piece by piece as it would be written,
+//! which costs much less than to write it: most of it is names of fields, and those are only looked at.
+
+use std::fmt;
+
+use serde::ser::{self, Impossible, Serialize, Serializer};
+
+/// Whether `serde_json::to_vec(value)` would give these bytes. "No" may be said of what takes a closer look: a string with
+/// something to escape in it.
+pub fn is_json_of(value: &impl Serialize, bytes: &[u8]) -> bool {
+    let mut rest = Rest(bytes);
+    value.serialize(&mut rest).is_ok() && rest.0.is_empty()
+}
+
+/// What has not been compared yet.
+struct Rest<'a>(&'a [u8]);
+
+/// It is not the same, or that cannot be told.
+#[derive(Debug)]
+struct Differs;
+
+impl fmt::Display for Differs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not the same")
+    }
+}
+
+impl std::error::Error for Differs {}
+
+impl ser::Error for Differs {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+type Compared = Result<(), Differs>;
+
+impl Rest<'_> {
+    fn pass(&mut self, expected: &[u8]) -> Compared {
+        self.0 = self.0.strip_prefix(expected).ok_or(Differs)?;
+        Ok(())
+    }
+
+    fn string(&mut self, text: &str) -> Compared {
+        let is_escaped = |b: u8| b < b' ' || matches!(b, b'"' | b'\\');
+        if text.bytes().fold(0, |found, b| found | u8::from(is_escaped(b))) != 0 {
+            return Err(Differs);
+        }
+        self.pass(b"\"")?;
+        self.pass(text.as_bytes())?;
+        self.pass(b"\"")
+    }
+
+    /// As serde_json writes it: the shortest form of a fraction is a matter of its own.
+    fn number(&mut self, number: impl Serialize) -> Compared {
+        let mut written = [0; 32];
+        let mut room = &mut written[..];
+        serde_json::to_writer(&mut room, &number).map_err(|_| Differs)?;
+        let length = 32 - room.len();
+        self.pass(&written[..length])
+    }
+}
+
+/// An array or an object, of which that much has been compared.
+struct Inside<'r, 'a> {
+    rest: &'r mut Rest<'a>,
+    is_first: bool,
+    close: &'static [u8],
+}
+
+impl<'r, 'a> Inside<'r, 'a> {
+    fn begin(rest: &'r mut Rest<'a>, open: &[u8], close: &'static [u8]) -> Result<Self, Differs> {
+        rest.pass(open)?;
+        Ok(Self { rest, is_first: true, close })
+    }
+
+    fn next(&mut self) -> Compared {
+        if std::mem::replace(&mut self.is_first, false) { Ok(()) } else { self.rest.pass(b",") }
+    }
+}
+
+impl ser::SerializeSeq for Inside<'_, '_> {
+    type Ok = ();
+    type Error = Differs;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Compared {
+        self.next()?;
+        value.serialize(&mut *self.rest)
+    }
+
+    fn end(self) -> Compared {
+        self.rest.pass(self.close)
+    }
+}
+
+impl ser::SerializeMap for Inside<'_, '_> {
+    type Ok = ();
+    type Error = Differs;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Compared {
+        self.next()?;
+        // A key that is no string is written as one.
+        if !self.rest.0.starts_with(b"\"") {
+            return Err(Differs);
+        }
+        key.serialize(&mut *self.rest)
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Compared {
+        self.rest.pass(b":")?;
+        value.serialize(&mut *self.rest)
+    }
+
+    fn end(self) -> Compared {
+        self.rest.pass(self.close)
+    }
+}
+
+impl ser::SerializeStruct for Inside<'_, '_> {
+    type Ok = ();
+    type Error = Differs;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Compared {
+        ser::SerializeMap::serialize_entry(self, key, value)
+    }
+
+    fn end(self) -> Compared {
+        self.rest.pass(self.close)
+    }
+}
+
+impl<'r, 'a> Serializer for &'r mut Rest<'a> {
+    type Ok = ();
+    type Error = Differs;
+    type SerializeSeq = Inside<'r, 'a>;
+    type SerializeMap = Inside<'r, 'a>;
+    type SerializeStruct = Inside<'r, 'a>;
+    // There are none in what is compared.
+    type SerializeTuple = Impossible<(), Differs>;
+    type SerializeTupleStruct = Impossible<(), Differs>;
+    type SerializeTupleVariant = Impossible<(), Differs>;
+    type SerializeStructVariant = Impossible<(), Differs>;
+
+    fn serialize_bool(self, v: bool) -> Compared {
+        self.pass(if v { b"true" } else { b"false" })
+    }
+
+    fn serialize_i8(self, v: i8) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_i16(self, v: i16) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_i32(self, v: i32) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_i64(self, v: i64) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_u8(self, v: u8) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_u16(self, v: u16) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_u32(self, v: u32) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_u64(self, v: u64) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_f32(self, v: f32) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_f64(self, v: f64) -> Compared {
+        self.number(v)
+    }
+
+    fn serialize_char(self, v: char) -> Compared {
+        self.string(v.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, v: &str) -> Compared {
+        self.string(v)
+    }
+
+    fn serialize_bytes(self, _: &[u8]) -> Compared {
+        Err(Differs)
+    }
+
+    fn serialize_none(self) -> Compared {
+        self.pass(b"null")
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Compared {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Compared {
+        self.pass(b"null")
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Compared {
+        self.pass(b"null")
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Compared {
+        self.string(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Compared {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: &T,
+    ) -> Compared {
+        Err(Differs)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Inside<'r, 'a>, Differs> {
+        Inside::begin(self, b"[", b"]")
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Inside<'r, 'a>, Differs> {
+        Inside::begin(self, b"{", b"}")
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Inside<'r, 'a>, Differs> {
+        Inside::begin(self, b"{", b"}")
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, Differs> {
+        Err(Differs)
+    }
+
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleStruct, Differs> {
+        Err(Differs)
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeTupleVariant, Differs> {
+        Err(Differs)
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        _: usize,
+    ) -> Result<Self::SerializeStructVariant, Differs> {
+        Err(Differs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::record::{self, Record};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    fn final_record() -> String {
+        let mut record: Value = serde_json::from_str(record::tests::OLD).expect("JSON");
+        for (key, value) in [
+            ("state", json!("stopped")),
+            ("exitcode", json!(-15)),
+            ("stopped_at", json!("2026-11-22T16:00:02.5Z")),
+            (
+                "usage",
+                json!({ "user_seconds": 0.000_848, "system_seconds": 0.0, "max_rss_bytes": 1_441_792, "minor_faults": 69,
+                "major_faults": 0, "blocks_in": 0, "blocks_out": 0, "voluntary_switches": 2, "involuntary_switches": 0 }),
+            ),
+            (
+                "ended_by",
+                json!({ "action": "terminate", "signal": 15, "by_pid": 7, "at": "2026-11-22T16:00:02Z" }),
+            ),
+            ("core_dumped", json!(false)),
+            ("witness", json!("monitor")),
+            ("from_the_future", json!({ "a": [1.5] })),
+        ] {
+            record[key] = value;
+        }
+        let record = Record::from_json(record.to_string().as_bytes()).expect("a record");
+        serde_json::to_string(&record).expect("JSON")
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,4}".prop_map(Value::from),
+            "[a-z]{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec(("[a-z\"]{0,2}", inner), 0..4)
+                    .prop_map(|fields| Value::from(fields.into_iter().collect::<serde_json::Map<_, _>>())),
+            ]
+        })
+    }
+
+    fn has_escapes(json: &str) -> bool {
+        json.contains('\\')
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_the_same_unless_it_has_escapes(value in any_json()) {
+            let json = value.to_string();
+            prop_assert_eq!(is_json_of(&value, json.as_bytes()), !has_escapes(&json), "{}", json);
+        }
+
+        #[test]
+        fn nothing_else_is(value in any_json(), other in any_json(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let json = value.to_string().into_bytes();
+            prop_assert!(!is_json_of(&value, other.to_string().as_bytes()) || other.to_string().as_bytes() == json);
+            let mut changed = json.clone();
+            let at = at.index(json.len());
+            changed[at] = byte;
+            prop_assert!(!is_json_of(&value, &changed) || changed == json);
+            changed.insert(at, byte);
+            prop_assert!(!is_json_of(&value, &changed));
+            prop_assert!(!is_json_of(&value, &json[..at]));
+        }
+
+        /// Whatever a file says that is read as a record, in whatever way: if it is printed as it is, then that is what would
+        /// have been printed.
+        #[test]
+        fn a_record_is_never_printed_otherwise(
+            at in any::<prop::sample::Index>(), byte in "[0-9a-zA-Z :.,+-]{0,2}", cut in 0usize..3,
+        ) {
+            let mut file = final_record();
+            let at = at.index(file.len() - cut);
+            file.replace_range(at..at + cut, &byte);
+            if let Ok(record) = Record::from_json(file.as_bytes()) {
+                let written = serde_json::to_string(&record).expect("JSON");
+                prop_assert_eq!(is_json_of(&record, file.as_bytes()), written == file, "{}", file);
+            }
+        }
+    }
+
+    #[test]
+    fn other_ways_to_write_the_same_are_not_it() {
+        let file = final_record();
+        let record = Record::from_json(file.as_bytes()).expect("a record");
+        assert!(is_json_of(&record, file.as_bytes()));
+        for (from, to) in [
+            ("\"name\":\"", "\"name\": \""),
+            ("\"daemon\":false,", ""),
+            (",\"unique\":false", ""),
+            ("Z\"", "000Z\""),
+            ("Z\"", "+00:00\""),
+            ("\"null\"", "\"nul\\u006c\""),
+            ("\"null\"", "{\"hex\":\"6e756c6c\"}"),
+            ("{\"schema\":1,", "{\"future\":1,\"schema\":1,"),
+            ("\"system_seconds\":0.0", "\"system_seconds\":0"),
+            ("\"system_seconds\":0.0", "\"system_seconds\":0.00"),
+        ] {
+            let other = file.replacen(from, to, 1);
+            assert_ne!(other, file, "{from}");
+            assert!(!is_json_of(&record, other.as_bytes()), "{to}");
+            if let Ok(same) = Record::from_json(other.as_bytes()) {
+                assert!(!is_json_of(&same, other.as_bytes()), "{to}");
+            }
+        }
+        let key_that_is_no_string = std::collections::BTreeMap::from([(5, 1)]);
+        assert!(!is_json_of(&key_that_is_no_string, b"{5:1}"));
+        assert!(is_json_of(&json!({ "a": [1, null, { "b": "c" }] }), br#"{"a":[1,null,{"b":"c"}]}"#));
+    }
+}
