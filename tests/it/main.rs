@@ -52,6 +52,7 @@ mod soak;
 mod start;
 mod status;
 mod status_columns;
+mod status_many;
 mod status_page;
 mod status_tree;
 mod storm;
