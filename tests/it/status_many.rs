@@ -107,7 +107,9 @@ fn those_that_need_more_than_a_look_get_it_among_many_that_do_not() {
     let table = env.ok(["status", "--columns", "id,state,lost"]);
     let mut states: Vec<(&str, &str)> =
         table.lines().skip(1).map(|line| line.split_once(' ').unwrap()).collect();
-    states.iter_mut().for_each(|(_, state)| *state = state.split_whitespace().next().unwrap());
+    for (_, state) in &mut states {
+        *state = state.split_whitespace().next().unwrap();
+    }
     let mut expected: Vec<(&str, &str)> = over.iter().map(|id| (id.as_str(), "stopped")).collect();
     expected.extend([
         (alive.as_str(), "started"),

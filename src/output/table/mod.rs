@@ -2,6 +2,7 @@
 
 pub mod columns;
 pub mod layout;
+mod plain;
 pub mod row;
 pub mod sort;
 
@@ -62,6 +63,14 @@ impl Line {
 /// Draws a table.
 pub fn draw(rows: impl IntoIterator<Item = Line>, columns: &[Column], style: Style) -> Drawn {
     let all: Vec<Line> = [Line::of_headings(columns)].into_iter().chain(rows).collect();
+    if style.width.is_none() && !style.colour {
+        return Drawn { text: plain::draw(&all, columns), left_out: Vec::new() };
+    }
+    arrange(all, columns, style)
+}
+
+/// Draws one that may have to fit, or has colour.
+fn arrange(all: Vec<Line>, columns: &[Column], style: Style) -> Drawn {
     let widths = widths(&all, columns, style.limit());
     let kept: Vec<usize> = (0..columns.len()).filter(|&at| widths[at].is_some()).collect();
 
@@ -130,5 +139,33 @@ fn widths(lines: &[Line], columns: &[Column], limit: Option<usize>) -> Vec<Optio
             }
             layout::fit(&wishes, limit)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_plain_one_looks_as_one_that_is_arranged(
+            rows in proptest::collection::vec(proptest::collection::vec("[ -~éñ日\u{301}]{0,12}", 3), 0..6),
+            columns in proptest::sample::subsequence(Column::ALL.to_vec(), 3),
+        ) {
+            let lines = || {
+                let rows = rows.iter().map(|texts| Line { texts: texts.clone(), tones: vec![Tone::Bad; 3] });
+                [Line::of_headings(&columns)].into_iter().chain(rows).collect::<Vec<_>>()
+            };
+            let style = Style { colour: false, width: None };
+            prop_assert_eq!(plain::draw(&lines(), &columns), arrange(lines(), &columns, style).text);
+        }
+    }
+
+    #[test]
+    fn what_is_very_long_stays_in_one_line() {
+        let line = Line { texts: vec!["a".to_owned(), "b ".repeat(70_000)], tones: vec![Tone::Plain; 2] };
+        let drawn = draw([line], &[Column::Id, Column::Command], Style { colour: false, width: None });
+        assert_eq!(drawn.text.lines().count(), 2);
     }
 }
