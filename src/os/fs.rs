@@ -423,6 +423,13 @@ impl Dir {
         find_in(&fd, &mut wanted).map_err(failed)
     }
 
+    /// The names in a directory below this one, as of [`Dir::list`].
+    pub fn list_dir(&self, name: impl AsRef<Path>) -> Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        self.open_dir_and_list(name, |name| names.push(name.to_owned()))?;
+        Ok(names)
+    }
+
     /// Opens a directory below this one as [`Dir::open_dir`] does, and shows each name in it. It cannot be listed again by this
     /// descriptor, only as any other.
     pub fn open_dir_and_list(&self, name: impl AsRef<Path>, mut show: impl FnMut(&OsStr)) -> Result<Self> {

@@ -217,8 +217,8 @@ impl<'a> Names<'a> {
     /// The entries of one name on a shelf; those of another name with the same hash included.
     pub fn find(self, shelf: Shelf, name: &str) -> Result<Vec<Tag>> {
         let hash = hash(name);
-        let Some(bucket) = optional(self.root.open_dir(bucket(shelf, hash)))? else { return Ok(Vec::new()) };
-        let mut tags = tags_in(&bucket.list()?);
+        let names = optional(self.root.list_dir(bucket(shelf, hash)))?;
+        let mut tags = tags_in(&names.unwrap_or_default());
         tags.retain(|tag| tag.name == hash);
         Ok(tags)
     }
@@ -228,8 +228,8 @@ impl<'a> Names<'a> {
         let Some(folder) = optional(self.root.open_dir(shelf.folder()))? else { return Ok(Vec::new()) };
         let mut tags = Vec::new();
         for bucket in folder.list()? {
-            match folder.open_dir(bucket) {
-                Ok(bucket) => tags.extend(tags_in(&bucket.list()?)),
+            match folder.list_dir(bucket) {
+                Ok(names) => tags.extend(tags_in(&names)),
                 Err(e) if e.is_not_found() || e.source.kind() == std::io::ErrorKind::NotADirectory => {}
                 Err(e) => return Err(e.into()),
             }
