@@ -7,6 +7,10 @@
 //! |---|---|---|
 //! | 1 | 0.1.0 | the first |
 
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::os::proc::Times;
@@ -75,6 +79,20 @@ pub struct Parent {
 /// Read as the flat object that it is: serde keeps all of what it flattens for a second look.
 impl<'de> Deserialize<'de> for Parent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ParentReader)
+    }
+}
+
+struct ParentReader;
+
+impl<'de> Visitor<'de> for ParentReader {
+    type Value = Parent;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object that says which process")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Parent, A::Error> {
         #[derive(Deserialize)]
         struct Flat {
             pid: i32,
@@ -86,8 +104,8 @@ impl<'de> Deserialize<'de> for Parent {
             key: String,
         }
         let Flat { pid, start_ticks, pidfd_inode, id, name, started_at, key } =
-            Flat::deserialize(deserializer)?;
-        Ok(Self { process: Identity { pid, start_ticks, pidfd_inode }, id, name, started_at, key })
+            Flat::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Parent { process: Identity { pid, start_ticks, pidfd_inode }, id, name, started_at, key })
     }
 }
 
@@ -443,6 +461,10 @@ pub(crate) mod tests {
             ("id", serde_json::json!("../../x")),
             ("command", serde_json::json!([])),
             ("start_ticks", serde_json::json!(null)),
+            ("parent", serde_json::json!([1, 2, null, null, null, "2026-11-22T16:00:00Z", "1"])),
+            ("parent", serde_json::json!({ "pid": 1 })),
+            ("cwd", serde_json::json!(["61"])),
+            ("cwd", serde_json::json!({ "hex": "61", "more": 1 })),
         ] {
             let good = std::mem::replace(&mut value[key], bad.clone());
             assert!(Record::from_json(value.to_string().as_bytes()).is_err(), "{key}: {bad}");
