@@ -151,14 +151,16 @@ pub fn settle_locked(
     Ok(Some(record))
 }
 
-/// Records an end. If it cannot be written it is tried again, for as long as there is a directory.
-pub fn settle_at_last(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) {
+/// Records an end. If it cannot be written it is tried again, for as long as there is a directory. Returns the final record;
+/// `None` if the process was closed meanwhile.
+pub fn settle_at_last(run_dir: &RunDir, entry: &Entry, outcome: &Outcome) -> Option<Record> {
     let mut pause = Duration::from_millis(50);
-    while settle(run_dir, entry, outcome).is_err() {
-        if entry.dir.is_gone() {
-            break;
+    loop {
+        match settle(run_dir, entry, outcome) {
+            Ok(settled) => return settled,
+            Err(_) if entry.dir.is_gone() => return None,
+            Err(_) => std::thread::sleep(pause),
         }
-        std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_secs(1));
     }
 }

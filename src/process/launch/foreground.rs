@@ -41,12 +41,12 @@ pub(super) fn run(mut job: Box<Job<'_>>) -> Result<Record> {
             process::signal_child(pid, received.signal);
         }
     });
-    supervisor.record(ended);
+    let recorded = supervisor.record(ended);
     drop(life);
     // What came for a command that had just ended goes nowhere.
     while signals.next().is_ok_and(|received| received.is_some()) {}
     drop(blocked);
-    entry.load()?.ok_or_else(|| {
+    recorded.ok_or_else(|| {
         Error::refused(format!(
             "the record {} was removed while the process ran",
             entry.path(RECORD).display()

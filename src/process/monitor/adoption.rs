@@ -87,7 +87,7 @@ fn be_monitor(run_dir: &RunDir, entry: &Entry, mut record: Record, pidfd: &Owned
     }
     let outcome = watch(entry, &record, pidfd.as_fd(), signals.as_ref(), saved.is_ok());
     drop(record);
-    ending::settle_at_last(run_dir, entry, &outcome);
+    drop(ending::settle_at_last(run_dir, entry, &outcome));
     drop(life);
     retention::clear_now_and_then(run_dir, keep);
     process::exit(0)

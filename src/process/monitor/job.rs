@@ -220,7 +220,7 @@ impl Job<'_> {
         let supervisor =
             Supervisor { run_dir, entry: &entry, pid, signals: signals.as_ref(), parent: creator.as_ref() };
         let ended = supervisor.wait(&mut |_| process::signal_child(pid, libc::SIGTERM));
-        supervisor.record(ended);
+        drop(supervisor.record(ended));
         drop(life);
         process::let_kernel_reap();
         entry.wait_until_not_held();

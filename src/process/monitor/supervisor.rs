@@ -131,10 +131,11 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Records the end, then reaps.
-    pub fn record(&self, ended: Ended) {
-        ending::settle_at_last(self.run_dir, self.entry, &seen(ended));
+    /// Records the end, then reaps. Returns the final record; `None` if it was removed while the process ran.
+    pub fn record(&self, ended: Ended) -> Option<Record> {
+        let settled = ending::settle_at_last(self.run_dir, self.entry, &seen(ended));
         let _ = process::reap(ended.pid);
+        settled
     }
 }
 
