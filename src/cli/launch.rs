@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::values::{parse_descriptor, parse_name, parse_pid};
+use super::values::{parse_count, parse_descriptor, parse_name, parse_pid};
 
 /// How to launch a command.
 #[derive(Clone, Debug, Args)]
@@ -113,6 +113,9 @@ pub struct Start {
     #[command(flatten)]
     /// How.
     pub launch: Launch,
+    /// Start so many processes of the command, all of them or none; PROCCTL_INDEX in each says which it is, from 0
+    #[arg(long, value_name = "COUNT", value_parser = parse_count, allow_hyphen_values = true)]
+    pub count: Option<u32>,
     /// Processes that `create` recorded
     #[arg(value_name = "REF", help_heading = None::<&str>)]
     pub references: Vec<OsString>,

@@ -20,6 +20,19 @@ pub(super) fn parse_pid(text: &str) -> Result<i32, String> {
     pid.ok_or_else(|| format!("'{}' is no pid", text.escape_debug()))
 }
 
+/// How many processes are started at once. Each takes two pids, of which a kernel has 4 million at most.
+pub(super) fn parse_count(text: &str) -> Result<u32, String> {
+    const MOST: u32 = 100_000;
+    match text.parse::<u64>() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(count) => match u32::try_from(count) {
+            Ok(count) if count <= MOST => Ok(count),
+            _ => Err(format!("no more than {MOST} are started at once")),
+        },
+        Err(_) => Err(format!("'{}' is no number of processes", text.escape_debug())),
+    }
+}
+
 pub(super) fn parse_descriptor(text: &str) -> Result<i32, String> {
     let number = text.parse().ok().filter(|&number| number >= 0);
     number

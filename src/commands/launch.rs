@@ -12,6 +12,7 @@ use crate::output::shell;
 use crate::process::authkey;
 use crate::process::environment::Changes;
 use crate::process::error::{Error, Result};
+use crate::process::id::Id;
 use crate::process::launch::{self, Request};
 use crate::process::record::Record;
 use crate::process::streams::{Stream, Streams, Which};
@@ -55,6 +56,7 @@ pub(super) fn request(options: &Launch, command: &[OsString], ground: Ground) ->
         },
         passed: options.fd.clone(),
         authkey: options.authkey_file.as_deref().map(authkey::from_file).transpose()?,
+        index: None,
     })
 }
 
@@ -85,4 +87,20 @@ pub(super) fn print(record: &Record, json: bool) -> anyhow::Result<()> {
         return answer::json(record);
     }
     answer::line(record.id.as_str()).with_context(|| format!("{} is there, and could not be told", record.id))
+}
+
+/// Prints the ids of several processes, one a line.
+pub(super) fn print_ids(ids: &[Id]) -> anyhow::Result<()> {
+    let lines: String = ids.iter().flat_map(|id| [id.as_str(), "\n"]).collect();
+    answer::raw(lines.as_bytes()).with_context(|| told_in_vain(ids.len()))
+}
+
+/// Prints the records of several processes, one after the other.
+pub(super) fn print_records(records: &[Record]) -> anyhow::Result<()> {
+    let texts = records.iter().map(answer::json_text).collect::<Result<String>>()?;
+    answer::raw(texts.as_bytes()).with_context(|| told_in_vain(records.len()))
+}
+
+fn told_in_vain(count: usize) -> String {
+    format!("{count} processes are there, and could not be told")
 }

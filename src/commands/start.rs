@@ -7,7 +7,7 @@ use super::{Outcome, Session, report};
 use crate::cli::Start;
 use crate::output::shell;
 use crate::process::error::{Error, Result, status};
-use crate::process::launch as domain;
+use crate::process::launch::{self as domain, Request, Started, Unstarted};
 use crate::process::observe::Observed;
 use crate::process::reference::{Purpose, Resolver};
 
@@ -18,15 +18,54 @@ pub(super) fn run(session: &Session, args: &Start) -> Outcome {
             Err(Error::hinted("nothing to start", hint).into())
         }
         (true, false) => {
-            let request = launch::request(&args.launch, &args.command, Ground::Back)?;
+            let mut request = launch::request(&args.launch, &args.command, Ground::Back)?;
+            if let Some(count) = args.count {
+                if count > 1 {
+                    return start_many(session, args, request, count);
+                }
+                request.index = Some(0);
+            }
             let record = domain::start(&session.make_run_dir()?, request)?;
             launch::print(&record, args.launch.json)?;
             Ok(0)
         }
+        (false, true) if args.count.is_some() && !args.launch.is_given() => Err(Error::hinted(
+            "--count is for a command, and what `create` recorded is one process",
+            "procctl start --count COUNT -- CMD [ARG]...",
+        )
+        .into()),
         (false, true) if !args.launch.is_given() => start_recorded(session, args),
         // Launch options go with a command only.
         (false, _) => Err(missing_dashes(session, args).into()),
     }
+}
+
+fn start_many(session: &Session, args: &Start, request: Request, count: u32) -> Outcome {
+    if args.launch.unique {
+        return Err(Error::hinted(
+            format!("--unique allows one live process of a name, and --count {count} would make {count}"),
+            "leave out one of the two",
+        )
+        .into());
+    }
+    let Unstarted { index, why, left } =
+        match domain::start_many(&session.make_run_dir()?, request, count, args.launch.json) {
+            Ok(Started::Ids(ids)) => return launch::print_ids(&ids).map(|()| 0),
+            Ok(Started::Records(records)) => return launch::print_records(&records).map(|()| 0),
+            Err(unstarted) => unstarted,
+        };
+    let is_undone = left.is_empty();
+    // Those are stopped, or could not be killed.
+    report::errors(left);
+    Err(match index {
+        None => why.into(),
+        Some(index) if is_undone => {
+            anyhow::Error::new(why).context(format!("none of {count} was started: index {index}"))
+        }
+        Some(index) => {
+            anyhow::Error::new(why).context(format!("not all of {count} were started: index {index}"))
+        }
+    })
 }
 
 /// The words were meant to be a command: shows the right line to type.

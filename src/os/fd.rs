@@ -1,7 +1,7 @@
 //! Descriptors as numbers: what is open, what goes through an exec.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
 use rustix::io::{Errno, FdFlags, retry_on_intr};
@@ -52,6 +52,14 @@ pub fn dev_null() -> io::Result<OwnedFd> {
     let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
     let open = || rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty());
     Ok(deed("open", "/dev/null", || retry_on_intr(open))?)
+}
+
+/// Opens the file of a descriptor again for reading, from its beginning. Not passed through an exec.
+pub fn open_again(fd: impl AsFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NOCTTY;
+    let open = || rustix::fs::open(&*path, flags, rustix::fs::Mode::empty());
+    Ok(deed("open", &path, || retry_on_intr(open))?)
 }
 
 /// Puts a copy of `from` in the place of the descriptor `to`; the copy goes through an exec.

@@ -538,6 +538,12 @@ pub fn is_fifo(fd: impl AsFd) -> bool {
         .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
+/// Whether an open descriptor is of a regular file.
+pub fn is_regular(fd: impl AsFd) -> bool {
+    retry_on_intr(|| rustix::fs::fstat(&fd))
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+}
+
 /// Whether two open descriptors are of one file.
 pub fn same_file(a: &Stat, b: &Stat) -> bool {
     a.st_ino == b.st_ino && a.st_dev == b.st_dev

@@ -28,6 +28,28 @@ impl Blocked {
         Ok(blocked)
     }
 
+    /// In a fork of whoever blocked them: the same for it, whatever was done with SIGCHLD since.
+    pub fn in_fork(self) -> io::Result<Self> {
+        // SAFETY: the default action is no handler of ours.
+        unsafe { nix::sys::signal::signal(Signal::SIGCHLD, SigHandler::SigDfl) }?;
+        Ok(self)
+    }
+
+    /// Whether one of these has arrived that would have ended the program, had it not been blocked here. It will, when this is
+    /// dropped.
+    pub fn holds_back(&self, signals: &[Signal]) -> bool {
+        let mut pending = std::mem::MaybeUninit::zeroed();
+        // SAFETY: the buffer is valid for the write of a sigset_t.
+        if unsafe { libc::sigpending(pending.as_mut_ptr()) } != 0 {
+            return false;
+        }
+        // SAFETY: zeroed is a valid sigset_t, and the kernel has filled it.
+        let pending = unsafe { SigSet::from_sigset_t_unchecked(pending.assume_init()) };
+        signals
+            .iter()
+            .any(|&signal| pending.contains(signal) && !self.mask.contains(signal) && !is_ignored(signal))
+    }
+
     /// In a new process: puts both back for the command.
     pub fn restore(&self) -> io::Result<()> {
         if self.ignored_child {
@@ -43,6 +65,15 @@ impl Drop for Blocked {
         // Both calls can fail only for arguments that make no sense.
         let _ = self.restore();
     }
+}
+
+/// Whether a signal is ignored. One that is blocked besides is pending nevertheless.
+fn is_ignored(signal: Signal) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: no new action is given, and the buffer is valid for the write of the old one.
+    let asked = unsafe { libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr()) };
+    // SAFETY: zeroed is a valid sigaction, and the kernel has filled it.
+    asked == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
 /// A mask that blocks these besides.

@@ -21,37 +21,70 @@ const LENGTH: usize = 32;
 /// The largest key that is read from a file, bytes.
 pub const LARGEST: usize = 1 << 20;
 
-/// Gives a new process its key: this one, or its parent's. The ledger's lock is held.
+/// Where a new process has its key from.
+#[derive(Clone, Copy)]
+pub enum Key<'a> {
+    /// From its parent, or the family of an outside parent.
+    OfFamily,
+    /// This one.
+    Own(&'a [u8]),
+    /// What was laid out for all that are started at once ([`lay_out`]).
+    LaidOut,
+}
+
+/// Gives a new process its key. The ledger's lock is held.
 pub fn give(
     run_dir: &RunDir,
     creator: Option<&Creator>,
     ledger: &Ledger,
     entry: &Entry,
-    own: Option<&[u8]>,
+    key: Key<'_>,
 ) -> Result<()> {
-    if let Some(key) = own {
-        return Ok(entry.dir.write_new(AUTHKEY, key)?);
+    match key {
+        Key::Own(key) => return Ok(entry.dir.write_new(AUTHKEY, key)?),
+        Key::LaidOut => return inherit(&ledger.dir, TEMPORARY, entry),
+        Key::OfFamily => {}
     }
     if let Some(parent) = creator.and_then(|creator| creator.managed.as_ref())
         && let Some(parent) = run_dir.entry(&parent.id)?
     {
-        return inherit(&parent.dir, entry);
+        return inherit(&parent.dir, AUTHKEY, entry);
     }
-    match inherit(&ledger.dir, entry) {
+    match inherit(&ledger.dir, AUTHKEY, entry) {
         Err(Error::File(e)) if e.is_not_found() => {
             make(ledger)?;
-            inherit(&ledger.dir, entry)
+            inherit(&ledger.dir, AUTHKEY, entry)
         }
         other => other,
     }
 }
 
-fn inherit(from: &Dir, entry: &Entry) -> Result<()> {
-    match from.link(AUTHKEY, &entry.dir, AUTHKEY) {
+/// Before several are started at once, each of which gives itself its key: what all of them need is there when this returns. The
+/// ledger's lock is held until [`clear`].
+pub fn lay_out(creator: Option<&Creator>, ledger: &Ledger, own: Option<&[u8]>) -> Result<Key<'static>> {
+    if let Some(key) = own {
+        ledger.dir.overwrite(TEMPORARY, key)?;
+        return Ok(Key::LaidOut);
+    }
+    // Of two that find none, each would make one.
+    if creator.is_none_or(|creator| creator.managed.is_none()) && !ledger.dir.has(AUTHKEY)? {
+        make(ledger)?;
+    }
+    Ok(Key::OfFamily)
+}
+
+/// Removes from a ledger what was laid out, or what somebody left who was killed. Its lock is held.
+pub fn clear(ledger: &Ledger) -> Result<()> {
+    optional(ledger.dir.unlink(TEMPORARY))?;
+    Ok(())
+}
+
+fn inherit(from: &Dir, name: &str, entry: &Entry) -> Result<()> {
+    match from.link(name, &entry.dir, AUTHKEY) {
         Ok(()) => Ok(()),
         Err(e) if e.is_not_found() => Err(e.into()),
         // A file system without hard links.
-        Err(_) => Ok(entry.dir.write_new(AUTHKEY, &read(from)?)?),
+        Err(_) => Ok(entry.dir.write_new(AUTHKEY, &read(from, name)?)?),
     }
 }
 
@@ -69,7 +102,7 @@ pub fn replace(entry: &Entry, key: &[u8]) -> Result<()> {
 
 /// The key of a process.
 pub fn of(entry: &Entry) -> Result<Secret> {
-    if let Some(key) = optional(read(&entry.dir))? {
+    if let Some(key) = optional(read(&entry.dir, AUTHKEY))? {
         return Ok(key);
     }
     if !entry.dir.has(RECORD)? {
@@ -79,9 +112,9 @@ pub fn of(entry: &Entry) -> Result<Secret> {
         .into())
 }
 
-fn read(from: &Dir) -> fs::Result<Secret> {
-    let file = from.open_read(AUTHKEY)?;
-    Secret::read(&file, LARGEST).map_err(|e| FileError::new("read", from.path().join(AUTHKEY), e))
+fn read(from: &Dir, name: &str) -> fs::Result<Secret> {
+    let file = from.open_read(name)?;
+    Secret::read(&file, LARGEST).map_err(|e| FileError::new("read", from.path().join(name), e))
 }
 
 /// The bytes of a file that the user names.

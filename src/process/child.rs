@@ -56,6 +56,8 @@ pub enum Failure {
     Setup(String, i32),
     /// The record could not be written: the whole message.
     Record(String),
+    /// It could not be prepared: the whole message, and what to do about it.
+    Unprepared(String, Option<String>),
     /// It was killed before it could execute anything.
     Killed,
     /// No candidate is there.
@@ -78,6 +80,7 @@ impl Failure {
             }
             Self::Setup(what, e) => Error::system(what, os(e)),
             Self::Record(message) => Error::refused(message),
+            Self::Unprepared(what, hint) => Error::Refused { what, hint },
             Self::Killed => {
                 Error::refused(format!("the new process was killed before it could execute {command}"))
             }

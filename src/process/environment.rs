@@ -11,7 +11,7 @@ use crate::os::fs::{FileError, optional};
 
 use super::entry::{ENVIRONMENT, Entry};
 use super::error::{Error, Result};
-use super::family::{ID_VARIABLE, NAME_VARIABLE, PARENT_VARIABLE};
+use super::family::{ID_VARIABLE, INDEX_VARIABLE, NAME_VARIABLE, PARENT_VARIABLE};
 use super::record::{LARGEST, Record};
 use super::rundir::{RunDir, VARIABLE};
 use super::text::Text;
@@ -68,21 +68,24 @@ impl Changes {
         serde_json::from_slice(&bytes).map_err(|e| FileError::new("read", entry.path(ENVIRONMENT), e).into())
     }
 
-    /// The whole environment of a process, as execve(2) takes it.
-    pub fn of_process(&self, run_dir: &RunDir, record: &Record) -> Result<Variables> {
+    /// The whole environment of a process, as execve(2) takes it. `index` is that of one among several.
+    pub fn of_process(&self, run_dir: &RunDir, record: &Record, index: Option<u32>) -> Result<Variables> {
         let inherited = if self.clear { Vec::new() } else { environment::inherited() };
         let mut variables = Vec::with_capacity(inherited.len() + self.set.len() + 3);
         variables.extend(inherited.into_iter().map(Cow::Borrowed));
         let mut variables = Variables(variables);
-        variables
-            .0
-            .retain(|variable| split(variable).is_some_and(|(key, _)| key != PARENT_VARIABLE.as_bytes()));
+        let is_callers_own =
+            |key: &[u8]| key == PARENT_VARIABLE.as_bytes() || key == INDEX_VARIABLE.as_bytes();
+        variables.0.retain(|variable| split(variable).is_some_and(|(key, _)| !is_callers_own(key)));
         for (key, value) in &self.set {
             variables.set(key.as_os_str(), value.as_os_str())?;
         }
         variables.set(ID_VARIABLE, record.id.as_str())?;
         variables.set(NAME_VARIABLE, &record.name)?;
         variables.set(VARIABLE, run_dir.path().as_os_str())?;
+        if let Some(index) = index {
+            variables.set(INDEX_VARIABLE, index.to_string())?;
+        }
         Ok(variables)
     }
 }

@@ -17,6 +17,8 @@ use super::rundir::RunDir;
 pub const ID_VARIABLE: &str = "PROCCTL_ID";
 /// In a process: its name at the start.
 pub const NAME_VARIABLE: &str = "PROCCTL_NAME";
+/// In a process of several that were started at once: which it is, counted from 0. Not passed on to other processes.
+pub const INDEX_VARIABLE: &str = "PROCCTL_INDEX";
 /// The pid of the creating process, where it is not the caller's own. Not passed on to processes.
 pub const PARENT_VARIABLE: &str = "PROCCTL_PARENT";
 

@@ -82,10 +82,7 @@ impl Ledger {
     pub fn next(&self, run_dir: &RunDir, id: &Id) -> Result<Number> {
         let mut locked = self.lock()?;
         loop {
-            let next = locked.value.checked_add(1).ok_or_else(|| {
-                let full = std::io::Error::other("no number comes after that");
-                FileError::new("count on from", self.dir.path().join(COUNT), full)
-            })?;
+            let next = self.after(locked.value)?;
             match self.dir.symlink(next.to_string(), id.as_str()) {
                 Ok(()) => {
                     locked.value = next;
@@ -95,6 +92,13 @@ impl Ledger {
                 Err(e) => return Err(e.into()),
             }
         }
+    }
+
+    fn after(&self, number: u64) -> Result<u64> {
+        number.checked_add(1).ok_or_else(|| {
+            let full = std::io::Error::other("no number comes after that");
+            FileError::new("count on from", self.dir.path().join(COUNT), full).into()
+        })
     }
 
     fn lock(&self) -> Result<Number> {
@@ -113,21 +117,53 @@ impl Ledger {
             return Ok(());
         }
         let mut locked = Number::read(file).map_err(failed)?;
-        match locked.value.checked_add(1) {
-            Some(next) if self.child(next)?.is_some() => locked.settle(run_dir, self, next),
-            _ => Ok(()),
+        let mut next = locked.value.checked_add(1);
+        // There are several where several were being started.
+        while let Some(number) = next
+            && self.child(number)?.is_some()
+        {
+            locked.settle(run_dir, self, number)?;
+            next = number.checked_add(1);
         }
+        authkey::clear(self)
+    }
+
+    /// Takes the lock, for several processes that are about to be recorded.
+    pub fn begin(&self) -> Result<Numbers> {
+        let locked = self.lock()?;
+        Ok(Numbers { last: locked.value, locked, of_others: Vec::new(), first: None })
+    }
+
+    /// Gives a process a number that was taken for it.
+    pub fn give(&self, number: u64, id: &Id) -> Result<()> {
+        Ok(self.dir.symlink(number.to_string(), id.as_str())?)
+    }
+
+    /// Takes a number back from a process that never was, or was forgotten.
+    pub fn take_back(&self, number: u64) -> Result<()> {
+        optional(self.dir.unlink(number.to_string()))?;
+        Ok(())
+    }
+
+    /// Whose that number is.
+    pub fn whose(&self, number: u64) -> Result<Option<Id>> {
+        self.child(number)
     }
 
     /// Forgets a child whose record is about to be removed, so that its number stays used up.
-    pub fn forget(&self, number: u64) -> Result<()> {
+    pub fn forget(&self, number: u64, id: &Id) -> Result<()> {
         let locked = match self.lock() {
             // Somebody else closed the last child of a parent that has ended, and the ledger went with it.
             Err(Error::File(e)) if e.is_not_found() => return Ok(()),
             other => other?,
         };
-        if locked.value < number {
-            locked.write(number).map_err(|e| FileError::new("write", self.dir.path().join(COUNT), e))?;
+        match self.child(number)? {
+            // It was one of several that could not all be started, and gave its number back.
+            Some(other) if other != *id => return Ok(()),
+            Some(_) if locked.value < number => {
+                locked.write(number).map_err(|e| FileError::new("write", self.dir.path().join(COUNT), e))?;
+            }
+            _ => {}
         }
         optional(self.dir.unlink(number.to_string()))?;
         Ok(())
@@ -210,13 +246,63 @@ impl Number {
             },
             None => false,
         };
-        if recorded {
+        if recorded && self.value.checked_add(1) != Some(number) {
+            // Of several that were being started, one with a lower number was not: that is still to be given.
+            Ok(())
+        } else if recorded {
             self.value = number;
             Ok(self.write(number).map_err(|e| FileError::new("write", ledger.dir.path().join(COUNT), e))?)
         } else {
             optional(ledger.dir.unlink(number.to_string()))?;
             Ok(())
         }
+    }
+}
+
+/// Numbers for several processes that are started at once, taken one after another under one lock.
+///
+/// They are used up all together, when all have a record. Whoever is killed before leaves symlinks with numbers after `count`,
+/// and some of them may have a record: the next holder of the lock settles them, one after another.
+#[derive(Debug)]
+pub struct Numbers {
+    locked: Number,
+    first: Option<u64>,
+    last: u64,
+    /// Between the first and the last.
+    of_others: Vec<u64>,
+}
+
+impl Numbers {
+    /// The next one that is free. Whoever shares this lock gives it to the process: [`Ledger::give`].
+    pub fn next(&mut self, run_dir: &RunDir, ledger: &Ledger) -> Result<u64> {
+        loop {
+            self.last = ledger.after(self.last)?;
+            if ledger.dir.has(self.last.to_string())? {
+                self.locked.settle(run_dir, ledger, self.last)?;
+                if ledger.dir.has(self.last.to_string())? {
+                    self.of_others.push(self.last);
+                    continue;
+                }
+            }
+            self.first.get_or_insert(self.last);
+            return Ok(self.last);
+        }
+    }
+
+    /// Those that were taken, in that order.
+    pub fn taken(&self) -> impl Iterator<Item = u64> {
+        let first = self.first.unwrap_or(u64::MAX);
+        (first..=self.last).filter(|number| !self.of_others.contains(number))
+    }
+
+    /// Makes all of them used up.
+    pub fn commit(&self) -> std::io::Result<()> {
+        self.locked.write(self.last)
+    }
+
+    /// Lets the next one in, whoever else still has a copy of the descriptor.
+    pub fn unlock(&self) {
+        self.locked.unlock();
     }
 }
 

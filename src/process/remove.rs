@@ -53,28 +53,45 @@ fn close_initial(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()>
 pub fn forget(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
     let ledger = Ledger::open(run_dir, record.parent_key())?;
     if let Some(ledger) = &ledger {
-        ledger.forget(record.number())?;
+        ledger.forget(record.number(), &record.id)?;
     }
-    let gone = format!("{}/{}{}", id::folder(entry.id.as_str()), id::VANISHED, entry.id);
-    let rest = match optional(run_dir.root.rename(entry.id.path(), &gone)) {
-        // An overlay renames no directory of a lower layer. Without its record it is no process any more either.
-        Err(e) if e.source.kind() == io::ErrorKind::CrossesDevices => {
-            optional(entry.dir.unlink(RECORD))?;
-            entry.id.path()
-        }
-        Err(e) => return Err(e.into()),
-        Ok(_) => gone,
-    };
+    let rest = vanish(run_dir, entry)?;
     // It is gone. What of the rest cannot be cleared now is cleared later: one failure does not stop the other steps.
-    let from_index = run_dir.names().remove_everywhere(record);
-    let files = run_dir.root.remove_flat(rest).map_err(Error::from);
+    let cleared = clear_rest(run_dir, record, rest);
     let parent = match ledger {
         Some(ledger) if is_parent_gone(run_dir, record)? => {
             ledger.remove_if_empty(run_dir, record.parent_key())
         }
         _ => Ok(()),
     };
-    from_index.and(files).and(parent)
+    cleared.and(parent)
+}
+
+/// Forgets a process that was one of several which could not all be started. Its number is the caller's business, who has the
+/// lock of the ledger.
+pub fn forget_one_of_several(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
+    let rest = vanish(run_dir, entry)?;
+    clear_rest(run_dir, record, rest)
+}
+
+/// Lets the directory of a process vanish in one step. Where it is now.
+fn vanish(run_dir: &RunDir, entry: &Entry) -> Result<String> {
+    let gone = format!("{}/{}{}", id::folder(entry.id.as_str()), id::VANISHED, entry.id);
+    match optional(run_dir.root.rename(entry.id.path(), &gone)) {
+        // An overlay renames no directory of a lower layer. Without its record it is no process any more either.
+        Err(e) if e.source.kind() == io::ErrorKind::CrossesDevices => {
+            optional(entry.dir.unlink(RECORD))?;
+            Ok(entry.id.path())
+        }
+        Err(e) => Err(e.into()),
+        Ok(_) => Ok(gone),
+    }
+}
+
+fn clear_rest(run_dir: &RunDir, record: &Record, rest: String) -> Result<()> {
+    let from_index = run_dir.names().remove_everywhere(record);
+    let files = run_dir.root.remove_flat(rest).map_err(Error::from);
+    from_index.and(files)
 }
 
 /// Whether the parent can create no more children: its numbers need not be remembered.

@@ -8,7 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::retry_on_intr;
 
 use crate::os::fd;
-use crate::os::fs::FileError;
+use crate::os::fs::{self, FileError};
 use crate::os::umask;
 
 use super::entry::{Entry, LOG};
@@ -105,6 +105,18 @@ pub enum Source {
 /// locked.
 #[derive(Debug)]
 pub struct Files([Option<OwnedFd>; 3]);
+
+impl Files {
+    /// In one of several forks that are to have the same files: a file to read is read by each from its beginning. What there is to
+    /// be written, and FIFOs, they share: those who append to one file need not have opened it each.
+    pub fn for_one_of_several(&mut self) -> Result<()> {
+        if let Some(input) = self.0[0].as_mut().filter(|input| fs::is_regular(input)) {
+            *input =
+                fd::open_again(&input).map_err(|e| Error::system("cannot open standard input again", e))?;
+        }
+        Ok(())
+    }
+}
 
 /// The opened streams.
 #[derive(Debug)]

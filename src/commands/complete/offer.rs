@@ -108,7 +108,7 @@ fn kind_of(command: &str, argument: &Arg) -> Option<Kind> {
         ("WHERE", _) => Kind::Destination,
         ("KEY=VALUE", "set") => Kind::Setting,
         ("KEY=VALUE", _) => Kind::Variable,
-        ("NAME" | "PID" | "N" | "T" | "LINES" | "CMD", _) => Kind::Free,
+        ("NAME" | "PID" | "N" | "T" | "LINES" | "COUNT" | "CMD", _) => Kind::Free,
         _ => return None,
     })
 }

@@ -16,8 +16,7 @@ use crate::process::rundir::RunDir;
 
 /// Forks the monitor and waits for its answer.
 pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
-    let pipe = || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?);
-    let forked = deed::<_, io::Error>("pipe", "", pipe).and_then(|pipe| Ok((process::fork()?, pipe)));
+    let forked = pipe().and_then(|pipe| Ok((process::fork()?, pipe)));
     match forked {
         Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
         Ok((Fork::Parent(_), (answer, report))) => {
@@ -29,6 +28,11 @@ pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
             Err(Error::system("cannot make a process", e))
         }
     }
+}
+
+/// A pipe for the answer of a monitor: where it is read, and where it is written.
+pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    deed("pipe", "", || Ok(rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?))
 }
 
 /// In the launcher: waits for the monitor's answer. Not a part of the function above, whose frame the monitor keeps.
@@ -55,7 +59,7 @@ fn hear(job: Box<Job<'_>>, answer: &OwnedFd) -> Result<Record> {
 }
 
 /// The monitor was killed. Its process lives, and then there is a record; or there is neither.
-fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
+pub(super) fn without_answer(run_dir: &RunDir, entry: &Entry) -> Result<Record> {
     let record = if recover::is_recorded(run_dir, entry)? { observe::facts(run_dir, entry)? } else { None };
     match record {
         Some((record, _)) if record.state != State::Initial => Ok(record),
@@ -72,7 +76,7 @@ fn unheard(run_dir: &RunDir, entry: &Entry, e: std::io::Error) -> Result<Record>
 }
 
 /// Reads a pipe to its end.
-fn read_to_end(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
+pub(super) fn read_to_end(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

@@ -4,10 +4,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use crate::os::pidfd::{self, Stage};
+use crate::os::signals::Blocked;
 
 use super::Request;
 use super::draft::{Draft, draft};
-use super::plan::{check_passed, plan};
+use super::plan::{block_signals, check_passed, plan};
 use crate::process::entry::{Entry, STARTING};
 use crate::process::environment::Changes;
 use crate::process::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::process::observe;
 use crate::process::record::{Record, State};
 use crate::process::recover;
 use crate::process::rundir::RunDir;
-use crate::process::streams::{Stream, Streams};
+use crate::process::streams::{Files, Stream, Streams};
 
 /// A new process, ready to be spawned. The request ends here: its authkey must not be in the memory that a monitor gets.
 ///
@@ -30,7 +31,19 @@ pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Resu
     }
     let files = request.streams.open_files()?;
     let draft = draft(run_dir, &request)?;
+    prepare(draft, request, files, own_session, block_signals)
+}
+
+/// From a draft to a job: takes the locks and the name, and plans what the child will do.
+pub(super) fn prepare<'a>(
+    draft: Draft<'a>,
+    request: Request,
+    files: Files,
+    own_session: bool,
+    block_signals: impl FnOnce() -> Result<Blocked>,
+) -> Result<Box<Job<'a>>> {
     drop(request.authkey);
+    let run_dir = draft.run_dir;
     let prepared = (|| {
         let name_lock = claim_name(run_dir, &draft.record)?;
         let life = draft
@@ -38,10 +51,10 @@ pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Resu
             .begin_start()?
             .ok_or_else(|| Error::refused("the new process is locked by somebody else"))?;
         let directory = request.directory.as_deref();
-        let (changes, streams) = (&request.changes, (&request.streams, files));
-        let passed = request.passed.clone();
-        let plan =
-            plan(run_dir, &draft.entry, &draft.record, changes, streams, directory, passed, own_session)?;
+        let (changes, streams) = ((&request.changes, request.index), (&request.streams, files));
+        let (passed, signals) = (request.passed.clone(), block_signals()?);
+        let (entry, record) = (&draft.entry, &draft.record);
+        let plan = plan(run_dir, entry, record, changes, streams, directory, passed, own_session, signals)?;
         run_dir.names().add(Shelf::Live, &draft.record)?;
         Ok((name_lock, life, plan))
     })();
@@ -52,7 +65,6 @@ pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Resu
         }
         Ok((name_lock, life, plan)) => {
             let Draft { run_dir, entry, record, number, creator } = draft;
-            let number = Some(number);
             let was_recorded = false;
             Ok(Box::new(Job { run_dir, entry, record, was_recorded, plan, life, number, name_lock, creator }))
         }
@@ -91,8 +103,8 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Box<Job<'_>>> {
     let changes = Changes::load(&entry)?;
     let name_lock = claim_name(run_dir, &record)?;
     let directory = PathBuf::from(record.cwd.as_os_str());
-    let streams = (&streams, files);
-    let plan = plan(run_dir, &entry, &record, &changes, streams, Some(&directory), Vec::new(), true)?;
+    let (changes, streams, signals) = ((&changes, None), (&streams, files), block_signals()?);
+    let plan = plan(run_dir, &entry, &record, changes, streams, Some(&directory), Vec::new(), true, signals)?;
     run_dir.names().add(Shelf::Live, &record)?;
     let (was_recorded, number) = (true, None);
     Ok(Box::new(Job { run_dir, entry, record, was_recorded, plan, life, number, name_lock, creator }))

@@ -1,13 +1,15 @@
 //! Launching: from what the user asked for to a process that runs under its monitor, or to nothing at all.
 //!
 //! `draft` (directory, number, key) → `job` (locks, name) with its `plan` (what the child will do) → `background` (the
-//! monitor is forked) or `foreground` (procctl is the monitor itself).
+//! monitor is forked) or `foreground` (procctl is the monitor itself). `many` does the first two steps in the monitors.
 
 mod background;
 mod draft;
 mod foreground;
 mod job;
+mod many;
 mod plan;
+mod undo;
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
@@ -23,6 +25,7 @@ use super::record::Record;
 use super::rundir::RunDir;
 use super::streams::Streams;
 
+pub use many::{Started, Unstarted, start_many};
 pub use plan::check_passed;
 
 /// What the user asked for.
@@ -48,6 +51,8 @@ pub struct Request {
     pub passed: Vec<RawFd>,
     /// The authkey, or the parent's.
     pub authkey: Option<Secret>,
+    /// Which of several it is.
+    pub index: Option<u32>,
 }
 
 /// Records a process without starting it.
@@ -63,7 +68,7 @@ pub fn create(run_dir: &RunDir, request: &Request) -> Result<Record> {
         return Err(e);
     }
     // If it cannot be written, the next one to take a number finds out.
-    let _ = draft.number.commit();
+    let _ = draft.number.map(|number| number.commit());
     Ok(draft.record)
 }
 

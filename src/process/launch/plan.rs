@@ -37,14 +37,15 @@ pub(super) fn plan(
     run_dir: &RunDir,
     entry: &Entry,
     record: &Record,
-    changes: &Changes,
+    (changes, index): (&Changes, Option<u32>),
     (streams, files): (&Streams, Files),
     directory: Option<&Path>,
     passed: Vec<RawFd>,
     own_session: bool,
+    signals: Blocked,
 ) -> Result<Plan> {
     let streams = streams.open(files, entry)?;
-    let variables = changes.of_process(run_dir, record)?;
+    let variables = changes.of_process(run_dir, record, index)?;
     let candidates = candidates(&record.command[0].0, &variables)?;
     let arguments = record.command.iter().map(|text| environment::to_c_string(text.0.as_bytes()));
     Ok(Plan {
@@ -53,16 +54,20 @@ pub(super) fn plan(
         passed,
         directory: directory.map(|path| environment::to_c_string(path.as_os_str().as_bytes())).transpose()?,
         umask: umask::of_caller(),
-        signals: Blocked::new().map_err(|e| Error::system("cannot set up signals", e))?,
+        signals,
         candidates,
         arguments: PointerList::new(arguments.map(|word| word.map(Cow::Owned)).collect::<Result<_>>()?),
         environment: PointerList::new(variables.0),
     })
 }
 
-/// The files that a command may mean. With a slash it is a path; else it is looked for in the process's own `PATH`.
-fn candidates(command: &OsStr, variables: &Variables) -> Result<Vec<CString>> {
-    const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+/// Blocks signals, for as long as a start takes.
+pub(super) fn block_signals() -> Result<Blocked> {
+    Blocked::new().map_err(|e| Error::system("cannot set up signals", e))
+}
+
+/// Refuses what is no command anywhere.
+pub(super) fn check_command(command: &OsStr) -> Result<()> {
     if command.is_empty() {
         return Err(Error::Exec {
             command: "''".to_owned(),
@@ -70,6 +75,13 @@ fn candidates(command: &OsStr, variables: &Variables) -> Result<Vec<CString>> {
             source: std::io::Error::other("the command is empty"),
         });
     }
+    Ok(())
+}
+
+/// The files that a command may mean. With a slash it is a path; else it is looked for in the process's own `PATH`.
+fn candidates(command: &OsStr, variables: &Variables) -> Result<Vec<CString>> {
+    const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
+    check_command(command)?;
     if command.as_bytes().contains(&b'/') {
         return Ok(vec![environment::to_c_string(command.as_bytes())?]);
     }

@@ -31,7 +31,7 @@ use super::retention;
 use super::rundir::RunDir;
 use super::time::Moment;
 
-pub use job::{Answer, Job};
+pub use job::{Answer, Job, give_up};
 pub use supervisor::Supervisor;
 
 /// What `ps` shows of a monitor, before the id and the name of its process.

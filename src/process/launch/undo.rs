@@ -1,0 +1,90 @@
+//! Undoing the starts of some of several processes, when another one could not be started.
+
+use crate::os::fs::optional;
+
+use crate::process::entry::Entry;
+use crate::process::error::{Error, Result};
+use crate::process::ledger::Ledger;
+use crate::process::observe::{self, Observed};
+use crate::process::record::State;
+use crate::process::remove;
+use crate::process::rundir::RunDir;
+use crate::process::signal::{self, Delivered, Order};
+use crate::process::time::Deadline;
+use crate::process::tree::Tree;
+use crate::process::wait;
+
+/// How many are looked at together. Each look at a tree reads the records of all that live.
+const AT_ONCE: usize = 64;
+
+/// Ends those that run, with all that descends from them, and forgets them; their numbers are free again. The lock of the ledger is
+/// held, and no start of these is under way. What could not be done.
+pub(super) fn undo(run_dir: &RunDir, ledger: &Ledger, numbers: Vec<u64>) -> Vec<Error> {
+    let mut failures = Vec::new();
+    for some in numbers.chunks(AT_ONCE) {
+        let mut there = Vec::with_capacity(some.len());
+        for &number in some {
+            match entry(run_dir, ledger, number) {
+                Ok(Some(entry)) => there.push((number, entry)),
+                // It was not made, or has undone itself.
+                Ok(None) => failures.extend(ledger.take_back(number).err()),
+                Err(e) => failures.push(e),
+            }
+        }
+        // Those that cannot be killed so are killed one by one below, without their descendants.
+        let _ = kill_trees(run_dir, there.iter().map(|(_, entry)| entry));
+        for (number, entry) in there {
+            let forgotten = end(run_dir, &entry).and_then(|()| ledger.take_back(number));
+            failures.extend(forgotten.err());
+        }
+    }
+    failures
+}
+
+fn entry(run_dir: &RunDir, ledger: &Ledger, number: u64) -> Result<Option<Entry>> {
+    match ledger.whose(number)? {
+        Some(id) => run_dir.entry(&id),
+        None => Ok(None),
+    }
+}
+
+fn kill_trees<'a>(run_dir: &RunDir, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
+    let mut trees: Vec<Tree> = Vec::new();
+    for entry in entries {
+        if entry.load()?.is_none_or(|record| record.state != State::Started) {
+            continue;
+        }
+        let Some(seen) = observe::by_id(run_dir, &entry.id)?.map(Observed::released) else { continue };
+        if let Some(tree) = Tree::of(run_dir, &seen)? {
+            // One that cannot be a part of another one is a tree of its own.
+            let alone = match trees.first_mut() {
+                Some(first) => first.merge(tree),
+                None => Some(tree),
+            };
+            trees.extend(alone);
+        }
+    }
+    for tree in &mut trees {
+        tree.send(run_dir, Order::KILL)?;
+        tree.wait(run_dir, Order::KILL, Deadline::NEVER)?;
+    }
+    Ok(())
+}
+
+/// Ends one and forgets it.
+fn end(run_dir: &RunDir, entry: &Entry) -> Result<()> {
+    let Some(seen) = observe::by_id(run_dir, &entry.id)? else {
+        return run_dir.remove_entry(&entry.id);
+    };
+    if signal::send(&seen, Order::KILL)? == Delivered::Sent {
+        wait::for_all(run_dir, run_dir.entry(&entry.id)?.into_iter().collect(), Deadline::NEVER)?;
+    }
+    // Its monitor may be on its last steps. Not the write lock: who has that to close a process waits for the ledger's.
+    let life = match entry.wait_for_life() {
+        Err(Error::File(e)) => optional(Err(e))?,
+        other => Some(other?),
+    };
+    remove::forget_one_of_several(run_dir, entry, &seen.record)?;
+    drop(life);
+    Ok(())
+}
