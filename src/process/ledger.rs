@@ -117,13 +117,15 @@ impl Ledger {
             return Ok(());
         }
         let mut locked = Number::read(file).map_err(failed)?;
-        let mut next = locked.value.checked_add(1);
-        // There are several where several were being started.
-        while let Some(number) = next
-            && self.child(number)?.is_some()
-        {
-            locked.settle(run_dir, self, number)?;
-            next = number.checked_add(1);
+        // There can be several where several were being started, and some before them were undone.
+        let names = self.dir.list()?;
+        let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<u64>().ok());
+        let mut left: Vec<u64> = numbers.filter(|&number| number > locked.value).collect();
+        left.sort_unstable();
+        for number in left {
+            if self.child(number)?.is_some() {
+                locked.settle(run_dir, self, number)?;
+            }
         }
         authkey::clear(self)
     }

@@ -81,7 +81,7 @@ impl Try<'_> {
 
     /// May an exit code be lost? Only if the one that was to record it is dead.
     pub(crate) fn killed_monitor(&self) -> bool {
-        self.strike == Strike::Kill && matches!(self.role, "monitor" | "child" | "adopter")
+        self.strike == Strike::Kill && matches!(self.role, "monitor" | "second" | "child" | "adopter")
     }
 
     /// It did what it was to do and said nothing; or it was killed; or it says in one error why not.
@@ -289,7 +289,17 @@ impl Before {
 
 /// Kills the commands that a scene left to nobody.
 pub(crate) fn kill_others(one: &Try<'_>) {
-    for pid in one.before.others(one.env) {
+    kill_all(one.before.others(one.env));
+}
+
+/// The same, but for one that is still needed.
+pub(crate) fn kill_others_than(one: &Try<'_>, id: &str) {
+    let kept = one.env.pid(id);
+    kill_all(one.before.others(one.env).into_iter().filter(|&pid| pid != kept).collect());
+}
+
+fn kill_all(pids: Vec<i32>) {
+    for pid in pids {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
     }
 }

@@ -1,7 +1,7 @@
 //! The scenes: a life from its beginning to its end, and what other commands do to it.
 
 use crate::play::{Strike, Try, every_nth_step, every_step};
-use crate::support::{Held, Worker, kernel_tells_exit_codes, kill_monitor};
+use crate::support::{Held, Worker, edit_record, kernel_tells_exit_codes, kill_monitor};
 
 const EXIT_7: [&str; 4] = ["--", "sh", "-c", "exit 7"];
 
@@ -76,6 +76,94 @@ fn monitor_of_a_unique_daemonic_start() {
 #[test]
 fn child_of_a_unique_daemonic_start() {
     every_step("child", |one| start(one, &["--unique", "-d", "-n", "one", "-C", "/"]));
+}
+
+/// Three at once: all of them have run and their ends are known, or there has been none; where the launcher was killed, those
+/// that there are have run.
+fn start_of_three(one: &Try<'_>) {
+    let before = one.env.status().len();
+    let output = one.struck(&["start", "--count", "3", "--", "sh", "-c", "exit 7"]);
+    one.assert_honest(&output);
+    let new = new_ids(one, before);
+    for id in &new {
+        one.assert_ends_with(id, 7);
+    }
+    match output.status.code() {
+        Some(0) => assert_eq!(output.stdout().lines().collect::<Vec<_>>(), new),
+        Some(_) => assert!(new.is_empty(), "failed, and left a record: {output:?}"),
+        None => assert!(new.len() <= 3, "{new:?}"),
+    }
+}
+
+fn new_ids(one: &Try<'_>, before: usize) -> Vec<String> {
+    let all = one.env.status();
+    all.iter().skip(before).map(|record| record["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn launcher_of_three() {
+    every_step("command", start_of_three);
+}
+
+#[test]
+fn monitors_of_three() {
+    every_step("monitor", start_of_three);
+}
+
+#[test]
+fn one_monitor_of_three() {
+    every_step("second", start_of_three);
+}
+
+#[test]
+fn children_of_three() {
+    every_step("child", start_of_three);
+}
+
+/// One of several cannot be started, and those that run are undone. What cannot be undone is told, and is whole.
+#[test]
+fn launcher_of_several_of_which_one_fails() {
+    every_nth_step(29, "command", |one| {
+        let parent = one.prepare(&["start", "-n", "parent", "--", "sleep", "1000"]);
+        // The default name of its tenth child is too long, and only that. The same names each time: each has a folder in the index.
+        let mut own = serde_json::Value::Null;
+        edit_record(one.env, &parent, |record| {
+            own = record["identity"].take();
+            record["identity"] = serde_json::json!(vec![1; 123]);
+        });
+        let pid = one.env.pid(&parent).to_string();
+        let earlier = one.env.ok(["start", "--count", "7", "--parent", &pid, "--", "true"]);
+        for id in earlier.lines() {
+            one.assert_ends_with(id, 0);
+        }
+        let before = one.env.status().len();
+        let output = one.struck(&["start", "--count", "5", "--parent", &pid, "--", "sleep", "1000"]);
+        assert_ne!(output.status.code(), Some(0), "{output:?}");
+        let left = new_ids(one, before);
+        if output.status.code().is_some() {
+            let told = output.stderr();
+            let is_undone = told.contains("none of") || !told.contains("index");
+            assert!(left.is_empty() || !is_undone, "left {left:?}: {told}");
+        }
+        for id in &left {
+            one.env.ok(["kill", "--wait", id]);
+            one.assert_ends_with(id, 137);
+            one.env.ok(["close", id]);
+        }
+        crate::play::kill_others_than(one, &parent);
+        // Its numbers go on without a gap.
+        let next = one.env.ok(["start", "-n", "next", "--parent", &pid, "--", "true"]);
+        one.assert_ends_with(&next, 0);
+        let number = one.env.record(&next)["identity"].as_array().unwrap().last().unwrap().as_u64().unwrap();
+        assert!(number == 8 || (!left.is_empty() && number <= 10), "{number}: {output:?}");
+        if !left.is_empty() || !output.stderr().contains("none of") {
+            // What could not be undone and is no process.
+            crate::tidy::clear_old(one.env);
+        }
+        edit_record(one.env, &parent, |record| record["identity"] = own.take());
+        one.env.ok(["kill", "--wait", &parent]);
+        one.assert_ends_with(&parent, 137);
+    });
 }
 
 #[test]

@@ -16,15 +16,15 @@ fn process_dir(run: &Path, id: &str) -> PathBuf {
     run.join("processes").join(&id[..2]).join(id)
 }
 
-/// Directories without a record, files that are no part of one, index entries that lead nowhere.
+/// Directories without a record or of closed processes, files that are no part of one, index entries that lead nowhere.
 pub(crate) fn leftovers(env: &TestEnv) -> Vec<PathBuf> {
     const FILES: [&str; 7] =
         ["record.json", "sentinel", "output.log", "signals", "authkey", "environment", "hold"];
     let run = env.run_dir();
     let mut found = Vec::new();
     for (folder, _) in entries(&run.join("processes")) {
-        for (dir, _) in entries(&folder) {
-            if !dir.join("record.json").exists() {
+        for (dir, name) in entries(&folder) {
+            if name.to_string_lossy().starts_with("gone.") || !dir.join("record.json").exists() {
                 found.push(dir.clone());
             }
             let odd = |name: &OsString| !FILES.iter().any(|known| name == known);

@@ -7,6 +7,7 @@ mod bad_input;
 mod close;
 mod completion;
 mod corpus;
+mod count;
 mod crash;
 mod create;
 mod daemon;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::os::fault::{deed, moment};
+use crate::os::fault::{self, deed, moment};
 use crate::os::process::{self, Fork};
 
 use crate::process::entry::Entry;
@@ -18,7 +18,10 @@ use crate::process::rundir::RunDir;
 pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
     let forked = pipe().and_then(|pipe| Ok((process::fork()?, pipe)));
     match forked {
-        Ok((Fork::Child, (_, report))) => job.run_as_monitor(report),
+        Ok((Fork::Child, (_, report))) => {
+            fault::play("monitor");
+            job.run_as_monitor(report)
+        }
         Ok((Fork::Parent(_), (answer, report))) => {
             drop(report);
             hear(job, &answer)

@@ -290,7 +290,8 @@ impl Several<'_> {
 /// In a fork of the launcher: everything from here to its end.
 #[inline(never)]
 fn be_monitor(common: Box<Common<'_>>, one: One, report: OwnedFd) -> ! {
-    fault::play("monitor");
+    // One in the middle has a role of its own, so that a test can strike it alone.
+    fault::play(if one.index == 1 { "second" } else { "monitor" });
     match prepare(common, one) {
         Ok(job) => job.run_as_monitor(report),
         Err(e) => {

@@ -19,8 +19,10 @@ const AT_ONCE: usize = 64;
 
 /// Ends those that run, with all that descends from them, and forgets them; their numbers are free again. The lock of the ledger is
 /// held, and no start of these is under way. What could not be done.
-pub(super) fn undo(run_dir: &RunDir, ledger: &Ledger, numbers: Vec<u64>) -> Vec<Error> {
+pub(super) fn undo(run_dir: &RunDir, ledger: &Ledger, mut numbers: Vec<u64>) -> Vec<Error> {
     let mut failures = Vec::new();
+    // Killed half-way, it leaves those that come next after the last that is used up: whoever settles leftovers finds them all.
+    numbers.sort_unstable_by(|a, b| b.cmp(a));
     for some in numbers.chunks(AT_ONCE) {
         let mut there = Vec::with_capacity(some.len());
         for &number in some {
@@ -84,7 +86,9 @@ fn end(run_dir: &RunDir, entry: &Entry) -> Result<()> {
         Err(Error::File(e)) => optional(Err(e))?,
         other => Some(other?),
     };
-    remove::forget_one_of_several(run_dir, entry, &seen.record)?;
+    // As it is now: its entry in the index goes by its end.
+    let record = entry.load()?.unwrap_or(seen.record);
+    remove::forget_one_of_several(run_dir, entry, &record)?;
     drop(life);
     Ok(())
 }

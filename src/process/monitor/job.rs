@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
-use crate::os::fault::{self, deed};
+use crate::os::fault::deed;
 use crate::os::{process, signals};
 
 use super::Supervisor;
@@ -193,7 +193,6 @@ impl Job<'_> {
 
     /// In the monitor's own process: everything from here to its end. `report` tells the launcher how it went.
     pub fn run_as_monitor(mut self: Box<Self>, report: OwnedFd) -> ! {
-        fault::play("monitor");
         let pid = match process::new_session().map_err(|e| {
             Failure::Setup("cannot make a session".to_owned(), e.raw_os_error().unwrap_or(libc::EPERM))
         }) {
