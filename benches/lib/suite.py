@@ -52,6 +52,18 @@ class Suite:
         said.unlink()
         self.procctl.quiet()
 
+    def starts_at_once(self, count=50):
+        """Several of one command: in one call, and in as many."""
+        procctl = self.procctl
+        command = [procctl.path, "start", "--count", str(count), "--", procctl.paths["true"]]
+        calls, at_once = f"{count} calls", f"start --count {count}"
+        takers = {
+            calls: (lambda: sum(procctl.start_time() for _ in range(count)) / count, procctl.quiet),
+            at_once: (lambda: timed(command, procctl.env) / count, procctl.quiet),
+        }
+        table = self.table("count", f"starts of `true`, {count} in a row: each", "ms", calls)
+        self.interleaved(table, takers, max(5, self.options.rounds // 10))
+
     def runs(self, others=()):
         takers = {}
         for each in [*self.floors, self.procctl, *others]:

@@ -44,7 +44,9 @@ impl Blocked {
             return false;
         }
         // SAFETY: zeroed is a valid sigset_t, and the kernel has filled it.
-        let pending = unsafe { SigSet::from_sigset_t_unchecked(pending.assume_init()) };
+        let pending = unsafe { pending.assume_init() };
+        // SAFETY: as above.
+        let pending = unsafe { SigSet::from_sigset_t_unchecked(pending) };
         signals
             .iter()
             .any(|&signal| pending.contains(signal) && !self.mask.contains(signal) && !is_ignored(signal))

@@ -89,7 +89,7 @@ pub struct Tree {
     session: Option<i32>,
     /// Children that could not be looked at when they were last heard of.
     hidden: BTreeSet<i32>,
-    _holds: Vec<OwnedFd>,
+    holds: Vec<OwnedFd>,
 }
 
 fn failed(e: std::io::Error) -> Error {
@@ -126,7 +126,7 @@ impl Tree {
         let session = monitor.is_none().then_some(root);
         let mut members = BTreeMap::from([(root, Member { pidfd, role: Role::New })]);
         members.extend(monitor.map(|(pid, pidfd)| (pid, Member { pidfd, role: Role::Monitor })));
-        Ok(Some(Self { members, session, hidden: BTreeSet::new(), _holds: hold.into_iter().collect() }))
+        Ok(Some(Self { members, session, hidden: BTreeSet::new(), holds: hold.into_iter().collect() }))
     }
 
     /// Makes one of two, so that both are signalled with one look at all processes. Gives the other one back if that cannot be.
@@ -140,7 +140,7 @@ impl Tree {
             }
         }
         self.hidden.extend(other.hidden);
-        self._holds.extend(other._holds);
+        self.holds.extend(other.holds);
         None
     }
 

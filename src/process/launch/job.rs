@@ -35,13 +35,13 @@ pub(super) fn new(run_dir: &RunDir, request: Request, own_session: bool) -> Resu
 }
 
 /// From a draft to a job: takes the locks and the name, and plans what the child will do.
-pub(super) fn prepare<'a>(
-    draft: Draft<'a>,
+pub(super) fn prepare(
+    draft: Draft<'_>,
     request: Request,
     files: Files,
     own_session: bool,
     block_signals: impl FnOnce() -> Result<Blocked>,
-) -> Result<Box<Job<'a>>> {
+) -> Result<Box<Job<'_>>> {
     drop(request.authkey);
     let run_dir = draft.run_dir;
     let prepared = (|| {

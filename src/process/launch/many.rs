@@ -108,6 +108,7 @@ enum Side {
 }
 
 /// What the launcher says of one of them: so their order is that of their indexes in every respect.
+#[derive(Clone, Copy)]
 struct One {
     index: u32,
     number: u64,
@@ -296,7 +297,7 @@ fn be_monitor(common: Box<Common<'_>>, one: One, report: OwnedFd) -> ! {
         Ok(job) => job.run_as_monitor(report),
         Err(e) => {
             let hint = e.hint().map(str::to_owned);
-            monitor::give_up(report, Failure::Unprepared(message(&e), hint))
+            monitor::give_up(&report, Failure::Unprepared(message(&e), hint))
         }
     }
 }

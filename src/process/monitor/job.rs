@@ -59,14 +59,14 @@ impl Answer {
 }
 
 /// Tells the launcher.
-fn tell(report: OwnedFd, answer: Option<&Answer>) {
+fn tell(report: &OwnedFd, answer: Option<&Answer>) {
     let answer = serde_json::to_vec(&answer).unwrap_or_default();
     // A launcher that was killed does not read it. The process lives, and its record says so.
-    let _ = deed("write", "answer", || retry_on_intr(|| rustix::io::write(&report, &answer)));
+    let _ = deed("write", "answer", || retry_on_intr(|| rustix::io::write(report, &answer)));
 }
 
 /// In what was to be a monitor, when nothing came of its job: tells the launcher, and ends.
-pub fn give_up(report: OwnedFd, failure: Failure) -> ! {
+pub fn give_up(report: &OwnedFd, failure: Failure) -> ! {
     tell(report, Some(&Answer::Failed(failure)));
     process::exit(1)
 }
@@ -210,7 +210,8 @@ impl Job<'_> {
                 Err(failure)
             }
         };
-        tell(report, Answer::of(&self.record, pid.as_ref().err()).as_ref());
+        tell(&report, Answer::of(&self.record, pid.as_ref().err()).as_ref());
+        drop(report);
         let Ok(pid) = pid else { process::exit(1) };
 
         let Self { run_dir, entry, record, plan, life, creator, .. } = *self;
