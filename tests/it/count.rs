@@ -339,7 +339,7 @@ fn a_monitor_has_no_more_memory_than_that_of_one_start() {
     let private = |id: &str| {
         let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", env.monitor_pid(id))).unwrap();
         let of = |line: &str| line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
-        rollup.lines().filter(|line| line.starts_with("Private_")).map(of).sum::<u64>()
+        rollup.lines().filter(|line| line.starts_with("Private_Dirty")).map(of).sum::<u64>()
     };
     let alone = private(&env.sleeper(&[]));
     let ids = start(&env, 100, &[], &["sleep", "1000"]);
