@@ -44,10 +44,10 @@ fn hear(job: Box<Job<'_>>, answer: &OwnedFd) -> Result<Record> {
     // The monitor's copies of the locks are to be the only ones.
     let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = *job;
     drop((life, number, name_lock, creator, plan));
-    let bytes = match read_to_end(answer) {
-        Ok(bytes) => bytes,
-        Err(e) => return unheard(run_dir, &entry, e),
-    };
+    let mut bytes = Vec::new();
+    if let Err(e) = read_to_end(answer, &mut bytes) {
+        return unheard(run_dir, &entry, e);
+    }
     match serde_json::from_slice(&bytes) {
         Ok(Answer::Started(started)) => {
             started.complete(&mut record);
@@ -79,13 +79,12 @@ fn unheard(run_dir: &RunDir, entry: &Entry, e: std::io::Error) -> Result<Record>
 }
 
 /// Reads a pipe to its end.
-pub(super) fn read_to_end(pipe: &OwnedFd) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+pub(super) fn read_to_end(pipe: &OwnedFd, bytes: &mut Vec<u8>) -> io::Result<()> {
     let mut buffer = [0; 4096];
     loop {
         moment("answer");
         match rustix::io::read(pipe, &mut buffer) {
-            Ok(0) => return Ok(bytes),
+            Ok(0) => return Ok(()),
             Ok(length) => bytes.extend_from_slice(&buffer[..length]),
             Err(rustix::io::Errno::INTR) => {}
             Err(e) => return Err(e.into()),

@@ -127,6 +127,8 @@ struct Several<'a> {
     run_dir: &'a RunDir,
     numbers: Numbers,
     under_way: VecDeque<UnderWay>,
+    /// The last answer. Kept, for the heap takes hardly anything back, and each monitor would have more of it than the one before.
+    answer: Vec<u8>,
     /// The first that failed.
     failed: Option<(Option<u32>, Error)>,
     /// Those of which it cannot be known how far they are.
@@ -152,7 +154,8 @@ fn begin(run_dir: &RunDir, mut request: Request) -> Result<(Box<Common<'_>>, Sev
     // Those whose processes are short would be zombies for as long as the others are being started.
     process::let_kernel_reap();
     let under_way = VecDeque::with_capacity(AT_ONCE);
-    let several = Several { run_dir, numbers, under_way, failed: None, unheard: Vec::new() };
+    let answer = Vec::with_capacity(512);
+    let several = Several { run_dir, numbers, under_way, answer, failed: None, unheard: Vec::new() };
     Ok((Box::new(Common { basis, request, files, key, signals }), several))
 }
 
@@ -237,14 +240,12 @@ impl Several<'_> {
     }
 
     fn hear(&mut self, common: &Common<'_>, number: u64, answer: &OwnedFd) -> Result<()> {
-        let bytes = match read_to_end(answer) {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                self.unheard.push(number);
-                return Err(Error::system("cannot hear from the monitor", e));
-            }
-        };
-        match serde_json::from_slice(&bytes) {
+        self.answer.clear();
+        if let Err(e) = read_to_end(answer, &mut self.answer) {
+            self.unheard.push(number);
+            return Err(Error::system("cannot hear from the monitor", e));
+        }
+        match serde_json::from_slice(&self.answer) {
             Ok(Answer::Started(_)) => Ok(()),
             Ok(Answer::Failed(failure)) => {
                 let command = common.request.command.first().map(|word| word.to_string_lossy());
