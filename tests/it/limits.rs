@@ -87,6 +87,38 @@ fn a_start_that_gets_no_process_says_so_and_leaves_nothing() {
 }
 
 #[test]
+fn of_several_that_do_not_get_enough_processes_none_is_left() {
+    let env = TestEnv::new();
+    let Some(user) = LonelyUser::new(&env) else {
+        return;
+    };
+    let (mut failed, mut started) = (0, 0);
+    // The launcher, and two for each of the six.
+    for limit in [2, 3, 5, 7, 8, 9, 11, 12, 14] {
+        let args = ["start", "--count", "6", "--", "sleep", "1000"];
+        let output = user.procctl(&format!("--nproc={limit}"), args).output();
+        let rows: serde_json::Value = serde_json::from_str(&user.ok(&["status", "--json"])).unwrap();
+        let rows = rows.as_array().unwrap().len();
+        if output.status.success() {
+            assert_eq!(rows, 6, "{limit}: {output:?}");
+            user.ok(&["kill", "--all", "--wait"]);
+            user.ok(&["close", "--all"]);
+            started += 1;
+        } else {
+            output.refused(125, &["none of 6 was started: index ", "cannot make a process"]);
+            assert_eq!(rows, 0, "{limit}: {output:?}");
+            failed += 1;
+        }
+        user.await_count(0);
+    }
+    assert!(failed >= 5 && started >= 1, "{failed} failed, and {started} did not");
+    // Only what was started has used up numbers.
+    let id = user.ok(&["start", "--", "sleep", "1000"]);
+    assert_eq!(user.ok(&["get", &id, "name"]), format!("Process-{}", started * 6 + 1));
+    user.ok(&["kill", "--all", "--wait"]);
+}
+
+#[test]
 fn a_start_that_gets_no_descriptors_says_so_and_leaves_nothing() {
     if !installed("prlimit") {
         skipped("there is no prlimit");
