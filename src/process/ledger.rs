@@ -69,7 +69,8 @@ impl Ledger {
         Ok(children.into_iter().map(|(_, id)| id).filter(|id| known.insert(id.clone())).collect())
     }
 
-    fn child(&self, number: u64) -> Result<Option<Id>> {
+    /// Whose that number is.
+    pub fn child(&self, number: u64) -> Result<Option<Id>> {
         let target = match self.dir.readlink(number.to_string()) {
             // No symlink.
             Err(e) if e.source.kind() == std::io::ErrorKind::InvalidInput => None,
@@ -145,11 +146,6 @@ impl Ledger {
     pub fn take_back(&self, number: u64) -> Result<()> {
         optional(self.dir.unlink(number.to_string()))?;
         Ok(())
-    }
-
-    /// Whose that number is.
-    pub fn whose(&self, number: u64) -> Result<Option<Id>> {
-        self.child(number)
     }
 
     /// Forgets a child whose record is about to be removed, so that its number stays used up.

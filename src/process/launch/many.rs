@@ -35,7 +35,7 @@ use crate::process::rundir::RunDir;
 use crate::process::streams::Files;
 use crate::process::time::Moment;
 
-/// How many starts are under way at a time. Measured: two processors are busy with four; the rest is for more of them.
+/// How many starts are under way at a time: enough to keep some processors busy, and few descriptors.
 const AT_ONCE: usize = 8;
 
 /// By these the launcher is told to end. They are heeded between two starts.
@@ -261,7 +261,7 @@ impl Several<'_> {
     }
 
     fn entry(&self, ledger: &Ledger, number: u64) -> Result<Option<Entry>> {
-        match ledger.whose(number)? {
+        match ledger.child(number)? {
             Some(id) => self.run_dir.entry(&id),
             None => Ok(None),
         }
@@ -275,7 +275,7 @@ impl Several<'_> {
     ) -> std::result::Result<Started, (Option<u32>, Error)> {
         let by_index = || (0..).zip(self.numbers.taken());
         let gone = || Error::refused("it was removed while the others were being started");
-        let id = |number| ledger.whose(number)?.ok_or_else(gone);
+        let id = |number| ledger.child(number)?.ok_or_else(gone);
         let record = |number| {
             let entry = self.entry(ledger, number)?.ok_or_else(gone)?;
             entry.load()?.ok_or_else(gone)

@@ -44,7 +44,7 @@ pub(super) fn undo(run_dir: &RunDir, ledger: &Ledger, mut numbers: Vec<u64>) -> 
 }
 
 fn entry(run_dir: &RunDir, ledger: &Ledger, number: u64) -> Result<Option<Entry>> {
-    match ledger.whose(number)? {
+    match ledger.child(number)? {
         Some(id) => run_dir.entry(&id),
         None => Ok(None),
     }
