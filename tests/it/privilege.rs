@@ -208,6 +208,7 @@ fn the_authkey_is_not_in_the_memory_of_a_monitor() {
     let file = ["--authkey-file", "key"];
     env.sleeper(&["-n", "made"]);
     env.sleeper(&[&["-n", "given"][..], &file].concat());
+    let several = env.ok([&["start", "--count", "2"][..], &file, &["--", "sleep", "1000"]].concat());
     let run = env.procctl([&["run", "-n", "run"][..], &file, &["--", "sleep", "1000"]].concat()).spawn();
     env.ok(["create", "-n", "set", "--", "sleep", "1000"]);
     env.ok(["set", "set", "authkey-file=key"]);
@@ -215,7 +216,7 @@ fn the_authkey_is_not_in_the_memory_of_a_monitor() {
     eventually("run has started", || {
         env.procctl(["is-alive", "run"]).output().status.success().then_some(())
     });
-    for name in ["made", "given", "set", "run"] {
+    for name in ["made", "given", "set", "run"].into_iter().chain(several.lines()) {
         let hex = env.get(name, "authkey");
         let byte = |at: usize| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap();
         let bytes: Vec<u8> = (0..hex.len() / 2).map(byte).collect();
