@@ -9,6 +9,7 @@ use crate::process::rundir::RunDir;
 use crate::process::wait::Waiting;
 
 /// Prints an error with its causes. Returns the exit status it means.
+#[inline(never)]
 pub(super) fn error(error: &anyhow::Error) -> u8 {
     let known = error.downcast_ref::<Error>();
     lines(&message(error.as_ref()), known.and_then(Error::hint));

@@ -40,6 +40,8 @@ pub(super) fn run(session: &Session, args: &Start) -> Outcome {
     }
 }
 
+// Not in the frame of `run`, which a monitor keeps.
+#[inline(never)]
 fn start_many(session: &Session, args: &Start, request: Request, count: u32) -> Outcome {
     if args.launch.unique {
         return Err(Error::hinted(
@@ -78,6 +80,7 @@ fn missing_dashes(session: &Session, args: &Start) -> Error {
     )
 }
 
+#[inline(never)]
 fn start_recorded(session: &Session, args: &Start) -> Outcome {
     let Some(run_dir) = session.run_dir()? else { return Err(unknown(args, None).into()) };
     let resolver = Resolver::new(&run_dir);

@@ -11,6 +11,7 @@ use crate::output::shell;
 use crate::process::error::status;
 
 /// Prints what clap says. Returns the exit status.
+#[inline(never)]
 pub(super) fn answer(error: &Error, arguments: &[OsString]) -> u8 {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {

@@ -28,6 +28,7 @@ use crate::cli;
 pub(super) const WORD: &str = "__complete";
 
 /// Answers a shell.
+#[inline(never)]
 pub(super) fn run(arguments: &[OsString]) -> u8 {
     let texts: Vec<String> = arguments.iter().map(|text| text.to_string_lossy().into_owned()).collect();
     let answer = match texts.split_first() {
