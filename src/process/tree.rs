@@ -12,6 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use nix::libc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -213,13 +214,21 @@ impl Tree {
 
     /// Waits until no member is left, or the time is over: `false`. Those that come to be meanwhile are signalled, too.
     pub fn wait(&mut self, run_dir: &RunDir, order: Order, deadline: Deadline) -> Result<bool> {
+        // No descriptor tells that a member has children. Hardly any has that knows its signal; but one that was about to become
+        // a monitor takes the signal for the caller's group's, and starts its process. So there is another look, however long
+        // the members live.
+        const MOST: Duration = Duration::from_secs(1);
+        let mut pause = Duration::from_millis(20);
         loop {
             self.send_to_new(run_dir, order, deadline)?;
             if self.members.values().all(|member| matches!(member.role, Role::Monitor | Role::Refused)) {
                 return Ok(true);
             }
-            if !self.wait_for_one(deadline)? {
-                return Ok(false);
+            if !self.wait_for_one(deadline.min(Deadline::after(pause)))? {
+                if deadline.is_past() {
+                    return Ok(false);
+                }
+                pause = (pause * 2).min(MOST);
             }
         }
     }

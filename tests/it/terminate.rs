@@ -320,3 +320,18 @@ fn a_second_shell_ends_what_a_first_one_started() {
     env.bash("procctl terminate server --wait").output().success();
     assert_eq!(env.get("server", "exitcode"), "-15");
 }
+
+/// Nothing tells that it has forked, and nobody ends: only another look shows it.
+#[test]
+fn tree_finds_what_a_member_starts_after_it_has_its_signal() {
+    let env = TestEnv::new();
+    let gate = env.gate("gate");
+    // A while after its signal: by then it has been looked at again, should that be done only once.
+    let start_late = "read -r -t 0.3 _ <&9; sleep 1000 & wait; exit 3";
+    let wait = "echo >ready; read -r _ <&9";
+    let script = format!("exec 9<>{}; trap '{start_late}' TERM; {wait}", gate.path().display());
+    let id = env.start(&[], &["bash", "-c", &script]);
+    eventually("it waits for the signal", || env.path("ready").exists().then_some(()));
+    env.ok(["terminate", "--tree", &id]);
+    assert_eq!(env.join(&id), 3);
+}
