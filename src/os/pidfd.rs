@@ -77,6 +77,13 @@ pub fn stage(pidfd: BorrowedFd<'_>) -> io::Result<Stage> {
     })
 }
 
+/// Waits until the process has ended.
+pub fn wait_for_end(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    rustix::io::retry_on_intr(|| poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], None))?;
+    Ok(())
+}
+
 /// Whether the process is still there, alive or a zombie: its pid is its own, and /proc/PID was about it until now.
 pub fn is_unreaped(pidfd: BorrowedFd<'_>) -> bool {
     // Who may not signal it is told so, and that it is there.

@@ -380,3 +380,15 @@ fn a_new_monitor_that_could_not_write_its_name_passes_no_signal_of_a_tree_on() {
     process.signal(Signal::KILL);
     disk.procctl(["join", &other]).output().exits(137);
 }
+
+/// The end of those that were started and are killed again cannot be recorded either.
+#[test]
+fn of_several_that_do_not_fit_none_is_left() {
+    let env = TestEnv::new();
+    let Some(disk) = Disk::mount(&env, "size=128k") else { return };
+    let output = disk.procctl(["start", "--count", "60", "--", "sleep", "1000"]).output();
+    output.refused(125, &["none of 60 was started", "No space left"]);
+    assert_eq!(disk.ok(&["status", "--json"]).trim(), "[]");
+    eventually("every monitor has left", || env.os_processes().len().eq(&1).then_some(()));
+    disk.ok(&["start", "--count", "2", "--", "true"]);
+}
