@@ -31,7 +31,10 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     let wait = if args.any { wait::for_any } else { wait::for_all };
     let (all, in_time) = wait(&run_dir, entries, deadline)?;
     let over: Vec<&Waiting> = all.iter().filter(|one| one.is_over()).collect();
-    note_joined(&run_dir, &resolver, &over);
+    // One that ran out of time has not told how those ended that did.
+    if in_time {
+        note_joined(&run_dir, &resolver, &over);
+    }
     if args.json {
         let records: Vec<_> = over.iter().map(|one| &one.record).collect();
         answer::json(&records)?;

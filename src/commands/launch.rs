@@ -86,7 +86,8 @@ pub(super) fn print(record: &Record, json: bool) -> anyhow::Result<()> {
     if json {
         return answer::json(record);
     }
-    answer::line(record.id.as_str()).with_context(|| format!("{} is there, and could not be told", record.id))
+    answer::line(record.id.as_str())
+        .with_context(|| format!("{} is there, and could not be printed", record.id))
 }
 
 /// Prints the ids of several processes, one a line.
@@ -102,5 +103,5 @@ pub(super) fn print_records(records: &[Record]) -> anyhow::Result<()> {
 }
 
 fn told_in_vain(count: usize) -> String {
-    format!("{count} processes are there, and could not be told")
+    format!("{count} processes were started, and their ids could not be printed (see procctl status)")
 }

@@ -29,13 +29,8 @@ pub(super) fn run(session: &Session, args: &Start) -> Outcome {
             launch::print(&record, args.launch.json)?;
             Ok(0)
         }
-        (false, true) if args.count.is_some() && !args.launch.is_given() => Err(Error::hinted(
-            "--count is for a command, and what `create` recorded is one process",
-            "procctl start --count COUNT -- CMD [ARG]...",
-        )
-        .into()),
-        (false, true) if !args.launch.is_given() => start_recorded(session, args),
-        // Launch options go with a command only.
+        (false, true) if !args.launch.is_given() && args.count.is_none() => start_recorded(session, args),
+        // Launch options and --count go with a command only.
         (false, _) => Err(missing_dashes(session, args).into()),
     }
 }

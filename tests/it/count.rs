@@ -108,7 +108,7 @@ fn what_cannot_be_meant_is_refused() {
         &["--unique", "--count 2"],
     );
     let id = env.ok(["create", "--", "true"]);
-    env.refused(["start", "--count", "2", &id], 125, &["--count", "create"]);
+    env.refused(["start", "--count", "2", &id], 125, &["stands before", "procctl start --count 2 -- "]);
     assert_eq!(env.get(&id, "state"), "initial");
     for command in ["create", "run"] {
         env.refused([command, "--count", "2", "--", "true"], 125, &["--count"]);

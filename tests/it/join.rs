@@ -41,6 +41,22 @@ fn it_may_be_repeated_by_anybody_long_after_the_end() {
     env.bash(&format!("procctl join {id}")).output().exits(5);
 }
 
+/// Its exit status was not told: it is not joined yet, and the next join of the name has it.
+#[test]
+fn what_had_ended_when_a_join_ran_out_of_time_is_not_forgotten() {
+    let env = TestEnv::new();
+    let gate = env.gate("gate");
+    let script = format!(
+        "procctl start --name worker -- sh -c 'exit 5' >/dev/null
+        procctl start --name worker -- sh -c '{}' >/dev/null
+        until [ $(procctl status --ended --format '{{id}}' | wc -l) = 1 ]; do :; done
+        procctl join worker --timeout 0.1; echo $?; echo >{}; procctl join worker; echo $?",
+        gate.wait(),
+        gate.path().display(),
+    );
+    assert_eq!(env.bash(&script).output().success(), "124\n5");
+}
+
 #[test]
 fn many_joins_of_one_process_all_get_its_status() {
     let env = TestEnv::new();
