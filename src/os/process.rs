@@ -53,12 +53,12 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
         child()
     }
 
-    // Between the stack of the one and that of the other: clone(3) itself uses next to nothing.
-    const GAP: usize = 4096;
-    let mut child = child;
-    let argument = std::ptr::from_mut(&mut child).cast::<libc::c_void>();
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
-    let clone = || {
+    // In a frame of its own, which is small: that of `spawn` becomes a part of its caller's, and can be larger than the gap.
+    #[inline(never)]
+    fn clone(argument: *mut libc::c_void) -> libc::pid_t {
+        // Between the stack of the one and that of the other: clone(3) itself uses next to nothing.
+        const GAP: usize = 4096;
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         let here = 0u8;
         let top = (std::ptr::from_ref(&here).expose_provenance() - GAP) & !15;
         let stack = std::ptr::with_exposed_provenance_mut(top);
@@ -66,10 +66,13 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
         // this memory (CLONE_VFORK); `argument` lives as long; one thread and blocked signals (see above) mean that nothing
         // else runs in this memory meanwhile. The stack grows for whoever touches it (mmap(2), MAP_GROWSDOWN).
         unsafe { libc::clone(enter, stack, flags, argument) }
-    };
+    }
+
+    let mut child = child;
+    let argument = std::ptr::from_mut(&mut child).cast::<libc::c_void>();
     deed("spawn", "", || {
         let role = fault::play("");
-        let pid = clone();
+        let pid = clone(argument);
         fault::play(role);
         if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(pid) }
     })
