@@ -118,17 +118,23 @@ impl Ledger {
             return Ok(());
         }
         let mut locked = Number::read(file).map_err(failed)?;
-        // There can be several where several were being started, and some before them were undone.
+        self.settle_up_to(u64::MAX, run_dir, &mut locked)?;
+        authkey::clear(self)
+    }
+
+    /// Settles all that has a number after `count`, up to that one. There can be several where several were being started, and
+    /// some before them were undone.
+    fn settle_up_to(&self, last: u64, run_dir: &RunDir, locked: &mut Number) -> Result<()> {
         let names = self.dir.list()?;
         let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<u64>().ok());
-        let mut left: Vec<u64> = numbers.filter(|&number| number > locked.value).collect();
+        let mut left: Vec<u64> = numbers.filter(|&number| locked.value < number && number <= last).collect();
         left.sort_unstable();
         for number in left {
             if self.child(number)?.is_some() {
                 locked.settle(run_dir, self, number)?;
             }
         }
-        authkey::clear(self)
+        Ok(())
     }
 
     /// Takes the lock, for several processes that are about to be recorded.
@@ -149,8 +155,8 @@ impl Ledger {
     }
 
     /// Forgets a child whose record is about to be removed, so that its number stays used up.
-    pub fn forget(&self, number: u64, id: &Id) -> Result<()> {
-        let locked = match self.lock() {
+    pub fn forget(&self, run_dir: &RunDir, number: u64, id: &Id) -> Result<()> {
+        let mut locked = match self.lock() {
             // Somebody else closed the last child of a parent that has ended, and the ledger went with it.
             Err(Error::File(e)) if e.is_not_found() => return Ok(()),
             other => other?,
@@ -159,6 +165,8 @@ impl Ledger {
             // It was one of several that could not all be started, and gave its number back.
             Some(other) if other != *id => return Ok(()),
             Some(_) if locked.value < number => {
+                // Several were being started when all was killed. What is not after `count` nobody settles any more.
+                let _ = self.settle_up_to(number - 1, run_dir, &mut locked);
                 locked.write(number).map_err(|e| FileError::new("write", self.dir.path().join(COUNT), e))?;
             }
             _ => {}

@@ -53,7 +53,7 @@ fn close_initial(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()>
 pub fn forget(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
     let ledger = Ledger::open(run_dir, record.parent_key())?;
     if let Some(ledger) = &ledger {
-        ledger.forget(record.number(), &record.id)?;
+        ledger.forget(run_dir, record.number(), &record.id)?;
     }
     let rest = vanish(run_dir, entry)?;
     // It is gone. What of the rest cannot be cleared now is cleared later: one failure does not stop the other steps.
