@@ -62,6 +62,13 @@ pub enum Stage {
     Reaped,
 }
 
+/// Waits until the process has ended.
+pub fn wait(pidfd: impl AsFd) -> io::Result<()> {
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    retry_on_intr(|| rustix::event::poll(&mut fds, None))?;
+    Ok(())
+}
+
 /// What can be seen at once. A kernel that does not tell the reaping (`POLLHUP`, Linux 6.9) says `Zombie` for both.
 pub fn stage(pidfd: BorrowedFd<'_>) -> io::Result<Stage> {
     let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
@@ -75,13 +82,6 @@ pub fn stage(pidfd: BorrowedFd<'_>) -> io::Result<Stage> {
     } else {
         Stage::Alive
     })
-}
-
-/// Waits until the process has ended.
-pub fn wait_for_end(pidfd: BorrowedFd<'_>) -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, poll};
-    rustix::io::retry_on_intr(|| poll(&mut [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)], None))?;
-    Ok(())
 }
 
 /// Whether the process is still there, alive or a zombie: its pid is its own, and /proc/PID was about it until now.

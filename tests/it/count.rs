@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::{Running, TestEnv, eventually, proc_state};
-use crate::support::{edit_record, files_below, said_inside};
+use crate::support::{edit_record, files_below, record_file, said_inside};
 
 /// `procctl start --count COUNT OPTIONS -- COMMAND`; the ids.
 fn start(env: &TestEnv, count: usize, options: &[&str], command: &[&str]) -> Vec<String> {
@@ -245,6 +246,46 @@ fn killed_it_leaves_whole_processes_and_no_gap() {
         assert_eq!(record["state"], "started");
         env.ok(["is-alive", record["id"].as_str().unwrap()]);
     }
+}
+
+/// All of the caller's process group is killed, as by `timeout -k`: also monitors that have not got a session of their own yet.
+#[test]
+fn what_is_left_of_a_start_that_was_killed_goes_with_a_later_process_that_is_closed() {
+    let env = TestEnv::new();
+    let ids = start(&env, 3, &[], &["sleep", "1000"]);
+    env.ok(["kill", "--wait", &ids[2]]);
+    // As if the monitor of the second had been killed before its process had a record, and the launcher before it could count.
+    let ledger = fs::read_dir(env.run_dir().join("parents")).unwrap().next().unwrap().unwrap().path();
+    env.ok(["kill", "--wait", &ids[1]]);
+    fs::remove_file(record_file(&env, &ids[1])).unwrap();
+    fs::write(ledger.join("count"), "0").unwrap();
+    env.ok(["close", &ids[2]]);
+    let symlinks = |name: &str| fs::symlink_metadata(ledger.join(name)).is_ok();
+    assert_eq!(["1", "2", "3"].map(symlinks), [true, false, false]);
+    assert_next_number(&env, 4);
+}
+
+/// It cannot record the end of its process, and is not waited for longer than that takes.
+#[test]
+fn a_monitor_that_is_stopped_does_not_keep_the_others_from_being_undone() {
+    let env = TestEnv::new();
+    let script = r#"#!/bin/sh
+        if [ "$PROCCTL_INDEX" = 0 ]; then
+            until tr '\0' ' ' < "/proc/$PPID/cmdline" | grep -q 'monitor of'; do :; done
+            kill -STOP "$PPID"
+            rm "$0"
+        fi
+        exec sleep 1000"#;
+    let program = env.file("program", script);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let output = env.procctl(["start", "--count", "5000", "--", program.to_str().unwrap()]).output();
+    output.refused(127, &["none of 5000 was started", "command not found"]);
+    // It finds its process forgotten, and leaves.
+    for pid in env.os_processes() {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGCONT);
+    }
+    assert_nothing_is_left(&env);
+    assert_next_number(&env, 1);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Undoing the starts of some of several processes, when another one could not be started.
 
-use std::os::fd::AsFd;
-
 use crate::os::fs::optional;
 use crate::os::pidfd;
 
@@ -9,10 +7,10 @@ use crate::process::entry::Entry;
 use crate::process::error::{Error, Result};
 use crate::process::ledger::Ledger;
 use crate::process::observe::{self, Life, Observed, Pin};
-use crate::process::record::{Record, State};
+use crate::process::record::State;
 use crate::process::remove;
 use crate::process::rundir::RunDir;
-use crate::process::signal::{self, Order};
+use crate::process::signal::{self, Delivered, Order};
 use crate::process::time::Deadline;
 use crate::process::tree::Tree;
 
@@ -77,39 +75,29 @@ fn kill_trees<'a>(run_dir: &RunDir, entries: impl Iterator<Item = &'a Entry>) ->
 
 /// Ends one and forgets it.
 fn end(run_dir: &RunDir, entry: &Entry) -> Result<()> {
-    loop {
-        let Some(seen) = observe::by_id(run_dir, &entry.id)? else {
-            return run_dir.remove_entry(&entry.id);
-        };
-        match &seen.life {
-            Life::Alive { pin, .. } => {
-                signal::send(&seen, Order::KILL)?;
-                if let Pin::Held(pidfd) = pin {
-                    pidfd::wait_for_end(pidfd.as_fd())
-                        .map_err(|e| Error::system("cannot wait for a process", e))?;
-                }
-            }
-            // That its end cannot be recorded (on a full disk) is no reason to keep it. Its monitor tries that with the write lock,
-            // and leaves when it finds nothing. Nobody closes such a one, so nobody waits with that lock for the ledger's.
-            Life::Ending(_) => {
-                return forget(run_dir, entry, seen.record, entry.lock_for_writing());
-            }
-            // Its monitor may be on its last steps. Not the write lock: who has that to close a process waits for the ledger's.
-            Life::Initial | Life::Ended | Life::Elsewhere => {
-                return forget(run_dir, entry, seen.record, entry.wait_for_life());
-            }
-        }
+    let Some(seen) = observe::by_id(run_dir, &entry.id)? else {
+        return run_dir.remove_entry(&entry.id);
+    };
+    if signal::send(&seen, Order::KILL)? == Delivered::Sent
+        && let Life::Alive { pin: Pin::Held(pidfd), .. } = &seen.life
+    {
+        pidfd::wait(pidfd).map_err(|e| Error::system("cannot wait for a process", e))?;
     }
-}
-
-/// Forgets one that has ended. `lock` keeps its monitor out meanwhile.
-fn forget<L>(run_dir: &RunDir, entry: &Entry, seen: Record, lock: Result<L>) -> Result<()> {
-    let lock = match lock {
+    // Its monitor may be on its last steps. One that cannot take them, for the disk is full, finds the directory gone, and
+    // leaves. Not the write lock: who has that to close a process waits for the ledger's.
+    let watch = match entry.watch() {
         Err(Error::File(e)) => optional(Err(e))?,
         other => Some(other?),
     };
+    if let Some(watch) = watch
+        && watch.is_monitored()?
+    {
+        watch.wait(run_dir.patience()).map_err(|e| Error::system("cannot wait for a monitor", e))?;
+    }
+    // Keeps one out that tries again meanwhile.
+    let lock = entry.try_lock_for_writing();
     // As it is now: its entry in the index goes by its end.
-    let record = entry.load()?.unwrap_or(seen);
+    let record = entry.load()?.unwrap_or(seen.record);
     remove::forget_one_of_several(run_dir, entry, &record)?;
     drop(lock);
     Ok(())
