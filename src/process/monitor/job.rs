@@ -135,9 +135,9 @@ impl Job<'_> {
                 .map(|()| pid)
                 .map_err(|e| Failure::Record(error::message(&e)))
                 .inspect_err(|_| process::end_child(pid)),
-            // Or before: it was killed, and ends.
+            // Or before: it was killed, and ends. (Or an emulator shares no memory: then nothing is known of it.)
             (Ok(pid), None) => {
-                let _ = process::reap(pid);
+                process::end_child(pid);
                 Err(Failure::Killed)
             }
         };
