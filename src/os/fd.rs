@@ -54,9 +54,14 @@ pub fn dev_null() -> io::Result<OwnedFd> {
     Ok(deed("open", "/dev/null", || retry_on_intr(open))?)
 }
 
+/// By what path the file of a descriptor is reached, whatever its own leads to meanwhile (proc(5), /proc/PID/fd).
+pub fn path_of(fd: impl AsFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd())
+}
+
 /// Opens the file of a descriptor again for reading, from its beginning. Not passed through an exec.
 pub fn open_again(fd: impl AsFd) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd());
+    let path = path_of(fd);
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NOCTTY;
     let open = || rustix::fs::open(&*path, flags, rustix::fs::Mode::empty());
     Ok(deed("open", &path, || retry_on_intr(open))?)

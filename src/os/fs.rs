@@ -534,14 +534,16 @@ pub fn stat_of(path: &Path, follow: Follow) -> Result<Stat> {
 
 /// Whether an open descriptor is of a FIFO.
 pub fn is_fifo(fd: impl AsFd) -> bool {
-    retry_on_intr(|| rustix::fs::fstat(&fd))
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
+    is_of(fd, FileType::Fifo)
 }
 
 /// Whether an open descriptor is of a regular file.
 pub fn is_regular(fd: impl AsFd) -> bool {
-    retry_on_intr(|| rustix::fs::fstat(&fd))
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
+    is_of(fd, FileType::RegularFile)
+}
+
+fn is_of(fd: impl AsFd, wanted: FileType) -> bool {
+    retry_on_intr(|| rustix::fs::fstat(&fd)).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == wanted)
 }
 
 /// Whether two open descriptors are of one file.

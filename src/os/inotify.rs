@@ -3,12 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::io::Errno;
+
+use super::fd;
 
 /// Watches directories.
 #[derive(Debug)]
@@ -89,8 +91,7 @@ impl Inotify {
 
     /// Watches an open directory, whatever its path leads to meanwhile.
     pub fn watch(&self, directory: impl AsFd, wanted: Wanted) -> io::Result<i32> {
-        let path = format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd());
-        Ok(inotify::add_watch(&self.0, path, wanted.flags())?)
+        Ok(inotify::add_watch(&self.0, fd::path_of(directory), wanted.flags())?)
     }
 
     /// Watches a directory.

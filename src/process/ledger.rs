@@ -18,6 +18,7 @@ use crate::os::fs::{Dir, FileError, optional};
 use crate::os::lock;
 
 use super::authkey;
+use super::entry::Entry;
 use super::error::{Error, Result};
 use super::family::{self, Outside};
 use super::id::Id;
@@ -57,16 +58,12 @@ impl Ledger {
     /// The ids of its children that have not been closed, in the order of their numbers.
     pub fn children(&self) -> Result<Vec<Id>> {
         let mut children = Vec::new();
-        for name in self.dir.list()? {
-            let Some(number) = name.to_str().and_then(|name| name.parse::<u64>().ok()) else { continue };
-            if let Some(id) = self.child(number)? {
-                children.push((number, id));
-            }
+        for number in self.numbers()? {
+            children.extend(self.child(number)?);
         }
-        children.sort();
         // Each has one number. Others are none of procctl's.
         let mut known = BTreeSet::new();
-        Ok(children.into_iter().map(|(_, id)| id).filter(|id| known.insert(id.clone())).collect())
+        Ok(children.into_iter().filter(|id| known.insert(id.clone())).collect())
     }
 
     /// Whose that number is.
@@ -77,6 +74,22 @@ impl Ledger {
             read => optional(read)?,
         };
         Ok(target.and_then(|id| Id::parse(&id.to_string_lossy())))
+    }
+
+    /// The directory of the process that has that number, if there is one.
+    pub fn entry(&self, run_dir: &RunDir, number: u64) -> Result<Option<Entry>> {
+        match self.child(number)? {
+            Some(id) => run_dir.entry(&id),
+            None => Ok(None),
+        }
+    }
+
+    /// The numbers that are given, sorted.
+    fn numbers(&self) -> Result<Vec<u64>> {
+        let names = self.dir.list()?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 
     /// Takes the lock and the next number for a process that is about to be recorded.
@@ -125,12 +138,8 @@ impl Ledger {
     /// Settles all that has a number after `count`, up to that one. There can be several where several were being started, and
     /// some before them were undone.
     fn settle_up_to(&self, last: u64, run_dir: &RunDir, locked: &mut Number) -> Result<()> {
-        let names = self.dir.list()?;
-        let numbers = names.iter().filter_map(|name| name.to_str()?.parse::<u64>().ok());
-        let mut left: Vec<u64> = numbers.filter(|&number| locked.value < number && number <= last).collect();
-        left.sort_unstable();
-        for number in left {
-            if self.child(number)?.is_some() {
+        for number in self.numbers()? {
+            if locked.value < number && number <= last && self.child(number)?.is_some() {
                 locked.settle(run_dir, self, number)?;
             }
         }
@@ -245,11 +254,8 @@ impl Number {
 
     /// Somebody who had taken this number was killed. Was it used up?
     fn settle(&mut self, run_dir: &RunDir, ledger: &Ledger, number: u64) -> Result<()> {
-        let recorded = match ledger.child(number)? {
-            Some(id) => match run_dir.entry(&id)? {
-                Some(entry) => recover::is_recorded(run_dir, &entry)?,
-                None => false,
-            },
+        let recorded = match ledger.entry(run_dir, number)? {
+            Some(entry) => recover::is_recorded(run_dir, &entry)?,
             None => false,
         };
         if recorded && self.value.checked_add(1) != Some(number) {

@@ -25,7 +25,6 @@ use crate::os::process::{self, Fork};
 use crate::os::signals::Blocked;
 use crate::process::authkey::{self, Key};
 use crate::process::child::Failure;
-use crate::process::entry::Entry;
 use crate::process::error::{Error, Result, message};
 use crate::process::id::Id;
 use crate::process::ledger::{Ledger, Numbers};
@@ -253,17 +252,10 @@ impl Several<'_> {
                     .into_error(&command.unwrap_or_default(), &common.basis.directory.to_string_lossy()))
             }
             // It was killed before it could say anything.
-            Err(_) => match self.entry(&common.basis.ledger, number)? {
+            Err(_) => match common.basis.ledger.entry(self.run_dir, number)? {
                 Some(entry) => without_answer(self.run_dir, &entry).map(drop),
                 None => Err(Error::refused("the monitor was killed before the process was started")),
             },
-        }
-    }
-
-    fn entry(&self, ledger: &Ledger, number: u64) -> Result<Option<Entry>> {
-        match ledger.child(number)? {
-            Some(id) => self.run_dir.entry(&id),
-            None => Ok(None),
         }
     }
 
@@ -277,7 +269,7 @@ impl Several<'_> {
         let gone = || Error::refused("it was removed while the others were being started");
         let id = |number| ledger.child(number)?.ok_or_else(gone);
         let record = |number| {
-            let entry = self.entry(ledger, number)?.ok_or_else(gone)?;
+            let entry = ledger.entry(self.run_dir, number)?.ok_or_else(gone)?;
             entry.load()?.ok_or_else(gone)
         };
         if with_records {

@@ -26,7 +26,7 @@ pub(super) fn undo(run_dir: &RunDir, ledger: &Ledger, mut numbers: Vec<u64>) -> 
     for some in numbers.chunks(AT_ONCE) {
         let mut there = Vec::with_capacity(some.len());
         for &number in some {
-            match entry(run_dir, ledger, number) {
+            match ledger.entry(run_dir, number) {
                 Ok(Some(entry)) => there.push((number, entry)),
                 // It was not made, or has undone itself.
                 Ok(None) => failures.extend(ledger.take_back(number).err()),
@@ -41,13 +41,6 @@ pub(super) fn undo(run_dir: &RunDir, ledger: &Ledger, mut numbers: Vec<u64>) -> 
         }
     }
     failures
-}
-
-fn entry(run_dir: &RunDir, ledger: &Ledger, number: u64) -> Result<Option<Entry>> {
-    match ledger.child(number)? {
-        Some(id) => run_dir.entry(&id),
-        None => Ok(None),
-    }
 }
 
 fn kill_trees<'a>(run_dir: &RunDir, entries: impl Iterator<Item = &'a Entry>) -> Result<()> {
