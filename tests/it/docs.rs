@@ -354,8 +354,8 @@ fn run_session(env: &TestEnv, section: &Section) {
             );
             continue;
         };
-        let wanted: Vec<&str> = printed.lines().collect();
-        let got: Vec<&str> = said.lines().collect();
+        let wanted = ordered(printed);
+        let got = ordered(said);
         assert!(
             same_lines(&wanted, &got, &known, &mut samples),
             "{}:{}: there it says\n{printed}\nand procctl says\n{said}",
@@ -363,6 +363,16 @@ fn run_session(env: &TestEnv, section: &Section) {
             block.line
         );
     }
+}
+
+/// The lines, and where logs stand side by side those of one process after those of the other: they come as they were written.
+fn ordered(text: &str) -> Vec<&str> {
+    let process = |line: &&str| line.split_once(" | ").map(|(name, _)| name.trim_end().to_owned());
+    let mut lines: Vec<&str> = text.lines().collect();
+    for logs in lines.chunk_by_mut(|one, next| process(one).is_some() && process(next).is_some()) {
+        logs.sort_by_key(process);
+    }
+    lines
 }
 
 fn same_lines(
