@@ -27,13 +27,18 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     for seen in found.iter().filter(|seen| matches!(seen.life, Life::Ending(Unrecorded::NotWritten))) {
         report::unrecorded(seen);
     }
+    // Asked before the wait: whose child it is does not change, and what is known at its end need not be found out then.
+    let own: Vec<_> =
+        found.iter().map(|seen| seen.is_alive().then(|| resolver.is_own(&seen.record).ok()).flatten()).collect();
     let entries = found.into_iter().map(|seen| seen.entry).collect();
     let wait = if args.any { wait::for_any } else { wait::for_all };
     let (all, in_time) = wait(&run_dir, entries, deadline)?;
     let over: Vec<&Waiting> = all.iter().filter(|one| one.is_over()).collect();
     // One that ran out of time has not told how those ended that did.
     if in_time {
-        note_joined(&run_dir, &resolver, &over);
+        for (one, own) in all.iter().zip(own).filter(|(one, _)| one.is_over()) {
+            note_joined(&run_dir, &resolver, one, own);
+        }
     }
     if args.json {
         let records: Vec<_> = over.iter().map(|one| &one.record).collect();
@@ -120,15 +125,20 @@ fn refuse_deadlock(run_dir: &RunDir, found: &[Observed]) -> Result<()> {
     Ok(())
 }
 
-/// Remembers which of the caller's children it has joined. Where that cannot be written, joining works all the same.
-fn note_joined(run_dir: &RunDir, resolver: &Resolver<'_>, over: &[&Waiting]) {
-    for one in over {
-        let names = run_dir.names();
-        if names.shelf_of(&one.record).is_ok_and(|shelf| shelf != Shelf::Joined)
-            && resolver.is_own(&one.record).unwrap_or(false)
-        {
-            // Its monitor may be about to move it to another shelf.
-            let _ = one.entry.lock_for_writing().and_then(|_lock| names.move_to_joined(&one.record));
-        }
+/// Remembers of a child of the caller that it has joined it. Where that cannot be written, joining works all the same. `own`: whether
+/// it is one, if it was alive when that was asked.
+fn note_joined(run_dir: &RunDir, resolver: &Resolver<'_>, one: &Waiting, own: Option<bool>) {
+    let names = run_dir.names();
+    match own {
+        Some(false) => return,
+        // Its monitor has moved it there a moment ago, and nothing else is left to be done.
+        Some(true) if names.move_ended_to_joined(&one.record).unwrap_or(false) => return,
+        _ => {}
+    }
+    if names.shelf_of(&one.record).is_ok_and(|shelf| shelf != Shelf::Joined)
+        && own.map_or_else(|| resolver.is_own(&one.record), Ok).unwrap_or(false)
+    {
+        // Its monitor may be about to move it to another shelf.
+        let _ = one.entry.lock_for_writing().and_then(|_lock| names.move_to_joined(&one.record));
     }
 }

@@ -156,6 +156,7 @@ impl<'a> Names<'a> {
     pub fn remove_everywhere(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
         let mut done = Ok(());
+        // In this order: one that is being joined goes from the third to the fourth.
         for shelf in Shelf::ALL {
             for tag in [&tag, &tag.unstopped()] {
                 // One that cannot be removed does not keep the others.
@@ -189,7 +190,14 @@ impl<'a> Names<'a> {
         self.rename(&from, &to, Shelf::Ended, record)
     }
 
-    /// Notes that its parent has joined an ended process.
+    /// Notes that its parent has joined a process that is where it should be. It is one step, and takes no lock. `false`: it was
+    /// not there, or is the first on its shelf.
+    pub fn move_ended_to_joined(self, record: &Record) -> Result<bool> {
+        let tag = Tag::of(record);
+        Ok(optional(self.root.rename(tag.path(Shelf::Ended), tag.path(Shelf::Joined)))?.is_some())
+    }
+
+    /// Notes that its parent has joined an ended process, wherever it is. The caller holds the write lock.
     pub fn move_to_joined(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
         let to = tag.path(Shelf::Joined);

@@ -49,7 +49,7 @@ pub struct Waiting {
 impl Waiting {
     /// Begins to wait. `Err` if there is nothing to wait for: not started, or on another host.
     pub fn new(run_dir: &RunDir, entry: Entry) -> Result<Self> {
-        let Some((record, phase)) = next_phase(run_dir, &entry, None)? else {
+        let Some((record, phase)) = next_phase(run_dir, &entry, &mut None)? else {
             return Err(Error::refused(format!("{} was closed", entry.id)));
         };
         Ok(Self { entry, record, phase })
@@ -70,16 +70,14 @@ impl Waiting {
 
     /// Looks again after something happened.
     pub fn advance(&mut self, run_dir: &RunDir) -> Result<()> {
-        let kept = match std::mem::replace(&mut self.phase, Phase::Over) {
+        let mut kept = match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Monitor(_, pidfd) => pidfd,
             Phase::End(pidfd) | Phase::Reaping(pidfd) => Some(pidfd),
             Phase::Over | Phase::GivenUp => return Ok(()),
         };
-        // A copy, for the case that the process is closed in this moment.
-        let copy = kept.as_ref().and_then(|pidfd| pidfd.try_clone().ok());
-        match next_phase(run_dir, &self.entry, kept)? {
+        match next_phase(run_dir, &self.entry, &mut kept)? {
             Some((record, phase)) => (self.record, self.phase) = (record, phase),
-            None => self.end_without_record(copy)?,
+            None => self.end_without_record(kept)?,
         }
         Ok(())
     }
@@ -124,9 +122,15 @@ impl Waiting {
     }
 }
 
-/// What to wait for now. `kept` is a pidfd of the process from before, which still tells what its pid no longer can.
-fn next_phase(run_dir: &RunDir, entry: &Entry, kept: Option<OwnedFd>) -> Result<Option<(Record, Phase)>> {
+/// What to wait for now; `None` if the process was closed. `kept` is a pidfd of it from before, which still tells what its pid no
+/// longer can; it is left alone if it was closed.
+fn next_phase(
+    run_dir: &RunDir,
+    entry: &Entry,
+    kept: &mut Option<OwnedFd>,
+) -> Result<Option<(Record, Phase)>> {
     let Some((record, facts)) = observe::facts(run_dir, entry)? else { return Ok(None) };
+    let kept = kept.take();
     let phase = match facts {
         Facts::Final => match kept {
             // Somebody else saw neither monitor nor process and called it lost. We hold the pidfd.
