@@ -1,7 +1,5 @@
 //! What colour means: a few tones, the same in tables, pages and trees.
 
-use comfy_table::{Attribute, Cell, Color};
-
 /// How a text is to look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tone {
@@ -44,21 +42,6 @@ impl Tone {
         match self.code() {
             Some(code) if colour && !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
             _ => text.to_owned(),
-        }
-    }
-
-    /// A cell of a table in this tone.
-    pub fn cell(self, text: String) -> Cell {
-        let cell = Cell::new_owned(text);
-        match self {
-            Self::Plain => cell,
-            Self::Good => cell.fg(Color::DarkGreen),
-            Self::New => cell.fg(Color::DarkCyan),
-            Self::Bad => cell.fg(Color::DarkRed),
-            Self::Lost => cell.fg(Color::DarkMagenta),
-            Self::Odd => cell.fg(Color::DarkYellow),
-            Self::Faded => cell.add_attribute(Attribute::Dim),
-            Self::Strong => cell.add_attribute(Attribute::Bold),
         }
     }
 }

@@ -8,7 +8,7 @@ pub mod sort;
 
 use std::borrow::Cow;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 
 use super::cut::{cut, width};
 use super::tone::Tone;
@@ -58,6 +58,28 @@ impl Line {
         let texts = columns.iter().map(|column| column.heading()).collect();
         Self { texts, tones: vec![Tone::Strong; columns.len()] }
     }
+
+    /// What is left of it in columns of these widths, of which some are left out.
+    fn cut(self, widths: &[Option<usize>]) -> Self {
+        let cells = self.texts.into_iter().zip(self.tones).zip(widths);
+        let cells = cells.filter_map(|((text, tone), width)| Some((cut_to(text, (*width)?), tone)));
+        let (texts, tones) = cells.unzip();
+        Self { texts, tones }
+    }
+
+    /// Writes it as it has been arranged, each cell in its tone. Before each of them there are only spaces.
+    fn paint(&self, arranged: &str, colour: bool, to: &mut String) {
+        let mut rest = arranged;
+        for (cell, tone) in self.texts.iter().zip(&self.tones).filter(|_| colour) {
+            let cell = cell.trim();
+            if let Some((before, after)) = rest.split_once(cell) {
+                to.push_str(before);
+                to.push_str(&tone.paint(cell, colour));
+                rest = after;
+            }
+        }
+        to.push_str(rest);
+    }
 }
 
 /// Draws a table.
@@ -77,10 +99,9 @@ fn arrange(all: Vec<Line>, columns: &[Column], style: Style) -> Drawn {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    for line in all {
-        let cells = line.texts.into_iter().zip(line.tones).zip(&widths);
-        let cells = cells.filter_map(|((text, tone), width)| Some(tone.cell(cut_to(text, (*width)?))));
-        table.add_row(cells.collect::<Vec<_>>());
+    let all: Vec<Line> = all.into_iter().map(|line| line.cut(&widths)).collect();
+    for line in &all {
+        table.add_row(line.texts.iter().map(Cell::new));
     }
     for (number, &at) in kept.iter().enumerate() {
         if let Some(column) = table.column_mut(number) {
@@ -92,18 +113,12 @@ fn arrange(all: Vec<Line>, columns: &[Column], style: Style) -> Drawn {
         }
     }
     let left_out = (0..columns.len()).filter(|at| !kept.contains(at)).map(|at| columns[at]).collect();
-    Drawn { text: lines(&mut table, style.colour), left_out }
-}
-
-/// A line end after each row, and nothing before it.
-fn lines(table: &mut Table, colour: bool) -> String {
-    if colour {
-        table.enforce_styling();
-        table.style_text_only();
-    } else {
-        table.force_no_tty();
-    }
-    table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
+    // A line end after each row, and nothing before it.
+    let text = table.lines().zip(&all).fold(String::new(), |mut text, (arranged, line)| {
+        line.paint(arranged.trim_end(), style.colour, &mut text);
+        text + "\n"
+    });
+    Drawn { text, left_out }
 }
 
 fn texts(row: &Row<'_>, columns: &[Column], limit: Option<usize>) -> Vec<String> {
@@ -158,7 +173,15 @@ mod tests {
                 [Line::of_headings(&columns)].into_iter().chain(rows).collect::<Vec<_>>()
             };
             let style = Style { colour: false, width: None };
-            prop_assert_eq!(plain::draw(&lines(), &columns), arrange(lines(), &columns, style).text);
+            let plain = plain::draw(&lines(), &columns);
+            prop_assert_eq!(&plain, &arrange(lines(), &columns, style).text);
+
+            let painted = arrange(lines(), &columns, Style { colour: true, ..style }).text;
+            let texts = lines().into_iter().flat_map(|line| line.texts);
+            let cells = texts.filter(|text| !text.trim().is_empty()).count();
+            prop_assert_eq!(painted.matches("\x1b[0m").count(), cells);
+            let bare = ["0", "1", "31"].iter().fold(painted, |text, code| text.replace(&format!("\x1b[{code}m"), ""));
+            prop_assert_eq!(plain, bare);
         }
     }
 
