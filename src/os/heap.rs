@@ -6,23 +6,24 @@
 //!
 //! Most of what a command allocates is the grammar of its command line, which is of no use once the arguments have been read.
 //! In [`for_a_moment`] memory comes from a piece of its own, which is given back whole: the monitors that are forked later
-//! neither copy it nor keep it.
+//! neither copy it nor keep it. There the largest block that was taken back is handed out again by bits: what a list leaves behind
+//! that has grown is pages that are there already.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use nix::libc;
 
 /// What is not used costs nothing: a monitor was seen to keep three pages of it.
-static FIRST: Piece<{ 64 << 10 }> = Piece::of({
+static FIRST: Piece<{ 64 << 10 }, false> = Piece::of({
     static BYTES: Bytes<{ 64 << 10 }> = Bytes::new();
     &BYTES
 });
-/// Measured: reading the arguments of `start` takes 70 KiB, those of `status` 73.
-static MOMENT: Piece<{ 1 << 20 }> = Piece::of({
+/// Measured: reading the arguments of `start` takes NN KiB, those of `status` NN.
+static MOMENT: Piece<{ 1 << 20 }, true> = Piece::of({
     static BYTES: Bytes<{ 1 << 20 }> = Bytes::new();
     &BYTES
 });
@@ -69,16 +70,41 @@ unsafe impl GlobalAlloc for Heap {
         if !moved.is_null() {
             // SAFETY: both have so many bytes, and the new block overlaps no other.
             unsafe { ptr::copy_nonoverlapping(block, moved, layout.size().min(size)) };
+            // SAFETY: it was handed out with that layout, and the caller does not use it any more.
+            unsafe { self.dealloc(block, layout) };
         }
         moved
     }
 }
 
-/// Memory that is handed out from its beginning.
-struct Piece<const SIZE: usize> {
+/// Memory that is handed out from its beginning; with `AGAIN`, blocks that were taken back, too.
+struct Piece<const SIZE: usize, const AGAIN: bool> {
     bytes: &'static Bytes<SIZE>,
     /// How many are handed out.
     used: AtomicUsize,
+    /// A [`Hole`] among them.
+    hole: AtomicU64,
+}
+
+/// What is left of a block that was taken back, from one byte of the piece to another.
+#[derive(Clone, Copy)]
+struct Hole {
+    begin: usize,
+    end: usize,
+}
+
+impl Hole {
+    /// A smaller block is not worth it.
+    const LEAST: usize = 1024;
+
+    /// As one number, which changes in one step.
+    fn packed(self) -> u64 {
+        (self.begin as u64) << 32 | self.end as u64
+    }
+
+    fn of(packed: u64) -> Self {
+        Self { begin: (packed >> 32) as usize, end: (packed & 0xffff_ffff) as usize }
+    }
 }
 
 /// Whole pages, of which only those take memory that are used.
@@ -110,9 +136,10 @@ impl Resized {
     }
 }
 
-impl<const SIZE: usize> Piece<SIZE> {
+impl<const SIZE: usize, const AGAIN: bool> Piece<SIZE, AGAIN> {
     const fn of(bytes: &'static Bytes<SIZE>) -> Self {
-        Self { bytes, used: AtomicUsize::new(0) }
+        assert!(SIZE < u32::MAX as usize);
+        Self { bytes, used: AtomicUsize::new(0), hole: AtomicU64::new(0) }
     }
 
     fn base(&self) -> *mut u8 {
@@ -126,9 +153,28 @@ impl<const SIZE: usize> Piece<SIZE> {
             return None;
         }
         let begin = |used: usize| used.next_multiple_of(layout.align());
-        let end = |used| begin(used).checked_add(layout.size()).filter(|&end| end <= SIZE);
-        let used = self.used.fetch_update(Acquire, Relaxed, end).ok()?;
+        let end = |used, limit| begin(used).checked_add(layout.size()).filter(|&end| end <= limit);
+        let shrink = |packed| {
+            let hole = Hole::of(packed);
+            end(hole.begin, hole.end).map(|end| Hole { begin: end, ..hole }.packed())
+        };
+        let used = match self.hole.fetch_update(Acquire, Relaxed, shrink) {
+            Ok(packed) => Hole::of(packed).begin,
+            Err(_) => self.used.fetch_update(Acquire, Relaxed, |used| end(used, SIZE)).ok()?,
+        };
         Some(self.base().wrapping_add(begin(used)))
+    }
+
+    /// Keeps a block in mind that was taken back, if it is larger than what is left of the one before.
+    fn keep(&self, at: usize, size: usize) {
+        let larger = |packed| {
+            let hole = Hole::of(packed);
+            (size > hole.end - hole.begin).then(|| Hole { begin: at, end: at + size }.packed())
+        };
+        if AGAIN && size >= Hole::LEAST {
+            // Whoever is handed it out again comes after all that was done with it.
+            let _ = self.hole.fetch_update(AcqRel, Relaxed, larger);
+        }
     }
 
     /// Makes a block smaller or larger, if it is the one handed out last. To size 0: takes it back.
@@ -139,12 +185,15 @@ impl<const SIZE: usize> Piece<SIZE> {
         match at.checked_add(new) {
             Some(end) if end <= SIZE => {
                 // An exchange that fails is a write, too: after a fork it would copy the page.
-                if self.used.load(Relaxed) != at + old {
-                    return Resized::No;
-                }
+                let is_last = self.used.load(Relaxed) == at + old;
                 // Whoever is handed it out again comes after all that was done with it.
-                let moved = self.used.compare_exchange(at + old, end, AcqRel, Relaxed);
-                if moved.is_ok() { Resized::Done } else { Resized::No }
+                if is_last && self.used.compare_exchange(at + old, end, AcqRel, Relaxed).is_ok() {
+                    return Resized::Done;
+                }
+                if new == 0 {
+                    self.keep(at, old);
+                }
+                Resized::No
             }
             _ => Resized::No,
         }
@@ -187,15 +236,19 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            (1..200usize, 0..7u32).prop_map(|(size, align)| Step::Take(size, align)),
-            (0..40usize, 0..300usize).prop_map(|(which, size)| Step::Resize(which, size)),
+            (1..3 * Hole::LEAST, 0..7u32).prop_map(|(size, align)| Step::Take(size, align)),
+            (1..64usize, 0..7u32).prop_map(|(size, align)| Step::Take(size, align)),
+            (0..40usize, 0..3 * Hole::LEAST).prop_map(|(which, size)| Step::Resize(which, size)),
+            (0..40usize).prop_map(|which| Step::Resize(which, 0)),
         ]
     }
+
+    const SIZE: usize = 64 << 10;
 
     proptest! {
         #[test]
         fn blocks_are_aligned_and_never_overlap(steps in proptest::collection::vec(step(), 0..200)) {
-            let piece = Piece::<8192>::of(Box::leak(Box::new(Bytes::new())));
+            let piece = Piece::<SIZE, true>::of(Box::leak(Box::new(Bytes::new())));
             let mut blocks: Vec<(usize, usize)> = Vec::new();
             for step in steps {
                 match step {
@@ -224,15 +277,26 @@ mod tests {
                 for pair in sorted.windows(2) {
                     prop_assert!(pair[0].0 + pair[0].1 <= pair[1].0);
                 }
-                let end = piece.base().addr() + 8192;
+                let end = piece.base().addr() + SIZE;
                 prop_assert!(blocks.iter().all(|(at, size)| (piece.base().addr()..=end).contains(at) && at + size <= end));
             }
         }
     }
 
     #[test]
+    fn what_a_large_block_leaves_is_handed_out_again() {
+        let piece = Piece::<SIZE, true>::of(Box::leak(Box::new(Bytes::new())));
+        let take = |size| piece.take(Layout::from_size_align(size, 8).expect("a layout")).expect("room");
+        let (large, last) = (take(2000), take(100));
+        assert!(piece.resize(large, 2000, 0).is_own());
+        assert_eq!(take(1500), large);
+        assert_eq!(take(496), large.wrapping_add(1504));
+        assert_eq!(take(8), last.wrapping_add(104));
+    }
+
+    #[test]
     fn what_is_not_of_a_piece_is_left_to_others() {
-        let piece = Piece::<4096>::of(Box::leak(Box::new(Bytes::new())));
+        let piece = Piece::<4096, false>::of(Box::leak(Box::new(Bytes::new())));
         let other = 0u8;
         assert!(!piece.resize(ptr::from_ref(&other).cast_mut(), 1, 0).is_own());
         assert_eq!(piece.take(Layout::from_size_align(4097, 1).expect("a layout")), None);
