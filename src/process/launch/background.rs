@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use crate::os::fault::{self, deed, moment};
 use crate::os::process::{self, Fork};
 
+use crate::process::child::Plan;
 use crate::process::entry::Entry;
 use crate::process::error::{Error, Result};
 use crate::process::monitor::{Answer, Job};
@@ -43,7 +44,10 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn hear(job: Box<Job<'_>>, answer: &OwnedFd) -> Result<Record> {
     // The monitor's copies of the locks are to be the only ones.
     let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = *job;
-    drop((life, number, name_lock, creator, plan));
+    let Plan { streams, signals, directory, candidates, arguments, environment, .. } = plan;
+    drop((life, number, name_lock, creator, streams, signals));
+    // Memory only. To give it back would be to write to pages that are the monitor's, too, and so to copy them.
+    std::mem::forget((directory, candidates, arguments, environment));
     let mut bytes = Vec::new();
     if let Err(e) = read_to_end(answer, &mut bytes) {
         return unheard(run_dir, &entry, e);
