@@ -53,19 +53,30 @@ pub fn spawn(child: &mut dyn FnMut() -> i32) -> io::Result<i32> {
         child()
     }
 
+    const FLAGS: libc::c_int = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+
     // In a frame of its own, which is small: that of `spawn` becomes a part of its caller's, and can be larger than the gap.
+    #[cfg(not(procctl_sanitize))]
     #[inline(never)]
     fn clone(argument: *mut libc::c_void) -> libc::pid_t {
         // Between the stack of the one and that of the other: clone(3) itself uses next to nothing.
         const GAP: usize = 4096;
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
         let here = 0u8;
         let top = (std::ptr::from_ref(&here).expose_provenance() - GAP) & !15;
         let stack = std::ptr::with_exposed_provenance_mut(top);
         // SAFETY: nothing is in use below this frame and what clone(3) needs, and nothing will be until the child has left
         // this memory (CLONE_VFORK); `argument` lives as long; one thread and blocked signals (see above) mean that nothing
         // else runs in this memory meanwhile. The stack grows for whoever touches it (mmap(2), MAP_GROWSDOWN).
-        unsafe { libc::clone(enter, stack, flags, argument) }
+        unsafe { libc::clone(enter, stack, FLAGS, argument) }
+    }
+
+    // AddressSanitizer moves locals off the stack, so that no address says where it is; and it would never hear that the child's
+    // frames are gone, for those that exec do not return.
+    #[cfg(procctl_sanitize)]
+    fn clone(argument: *mut libc::c_void) -> libc::pid_t {
+        let mut stack = vec![0u128; 256 * 1024 / size_of::<u128>()];
+        // SAFETY: the stack is the child's alone, and is freed when it has left this memory; the rest as above.
+        unsafe { libc::clone(enter, stack.as_mut_ptr_range().end.cast(), FLAGS, argument) }
     }
 
     let mut child = child;
