@@ -698,7 +698,10 @@ fn whatever_stands_in_the_indexes() {
     }
     let processes = run.join("processes");
     fs::write(processes.join("a file"), "").unwrap();
-    symlink("/", processes.join("zz")).unwrap();
+    // A folder that none of the three is in.
+    let free =
+        ["zz", "zy", "zx", "zw"].map(|name| processes.join(name)).into_iter().find(|path| !path.exists());
+    symlink("/", free.unwrap()).unwrap();
     fs::create_dir(processes.join("\u{1b}[2J")).unwrap();
     fs::write(processes.join("\u{1b}[2J/abcdefgh"), "").unwrap();
     fs::write(scene.dir().parent().unwrap().join("gone.a file"), "").unwrap();
