@@ -68,8 +68,8 @@ impl Changes {
         serde_json::from_slice(&bytes).map_err(|e| FileError::new("read", entry.path(ENVIRONMENT), e).into())
     }
 
-    /// The whole environment of a process, as execve(2) takes it. `index` is that of one among several.
-    pub fn of_process(&self, run_dir: &RunDir, record: &Record, index: Option<u32>) -> Result<Variables> {
+    /// The whole environment of a process, as execve(2) takes it.
+    pub fn of_process(&self, run_dir: &RunDir, record: &Record) -> Result<Variables> {
         let inherited = if self.clear { Vec::new() } else { environment::inherited() };
         let mut variables = Vec::with_capacity(inherited.len() + self.set.len() + 3);
         variables.extend(inherited.into_iter().map(Cow::Borrowed));
@@ -83,7 +83,7 @@ impl Changes {
         variables.set(ID_VARIABLE, record.id.as_str())?;
         variables.set(NAME_VARIABLE, &record.name)?;
         variables.set(VARIABLE, run_dir.path().as_os_str())?;
-        if let Some(index) = index {
+        if let Some(index) = record.index {
             variables.set(INDEX_VARIABLE, index.to_string())?;
         }
         Ok(variables)

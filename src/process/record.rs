@@ -245,6 +245,9 @@ pub struct Record {
     pub daemon: bool,
     /// Its number among its parent's children, after the parent's own numbers: `[1, 2]` is the second child of the first.
     pub identity: Vec<u64>,
+    /// Which of several it is that one `start --count` started, from 0; else null.
+    #[serde(default)]
+    pub index: Option<u32>,
     /// Its creating process; null if that is outside of the pid namespace.
     pub parent: Option<Parent>,
     /// The command and its arguments.
@@ -441,6 +444,7 @@ pub(crate) mod tests {
         // Fields that came later get their defaults.
         value["monitor"]["adopted"] = serde_json::json!(false);
         value["partial_usage"] = serde_json::json!(null);
+        value["index"] = serde_json::json!(null);
         assert_eq!(written, value);
     }
 

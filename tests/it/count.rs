@@ -53,6 +53,7 @@ fn each_knows_its_index_and_the_ids_are_told_in_that_order() {
         assert_eq!(env.join(id), i32::try_from(index).unwrap());
         assert_eq!(env.ok(["logs", id]), index.to_string());
         let record = env.record(id);
+        assert_eq!(record["index"], json!(index));
         assert_eq!(number(&record), index as u64 + 1);
         assert_eq!(record["name"], json!(format!("Process-{}", index + 1)));
     }
@@ -69,6 +70,7 @@ fn one_is_the_first_of_one() {
     let env = TestEnv::new();
     let ids = start(&env, 1, &["--unique", "-n", "one"], &["sh", "-c", "exit 1$PROCCTL_INDEX"]);
     assert_eq!(env.join(&ids[0]), 10);
+    assert_eq!(env.get(&ids[0], "index"), "0");
 }
 
 #[test]
@@ -92,6 +94,41 @@ fn json_prints_the_records_one_a_line() {
     for record in &records {
         assert_eq!(record["state"], json!("started"));
         assert_eq!(*record, env.record(record["id"].as_str().unwrap()));
+    }
+}
+
+#[test]
+fn which_of_them_failed_can_be_seen_afterwards() {
+    let env = TestEnv::new();
+    let ids = start(&env, 11, &["-n", "part"], &["sh", "-c", "exit $((PROCCTL_INDEX % 8 / 2))"]);
+    env.procctl(["join"]).args(&ids).output().exits(1).quiet();
+    let single = env.start(&["-n", "single"], &["false"]);
+    assert_eq!(env.join(&single), 1);
+    env.ok(["create", "-n", "new", "--", "false"]);
+    assert_eq!(env.get(&ids[10], "index"), "10");
+    assert_eq!((env.get(&single, "index"), env.get("new", "index")), (String::new(), String::new()));
+    let said = env.ok(["status", "--failed", "--format", "{name} [{index}] {exitcode}"]);
+    let failed =
+        ["[2] 1", "[3] 1", "[4] 2", "[5] 2", "[6] 3", "[7] 3", "[10] 1"].map(|end| format!("part {end}"));
+    assert_eq!(said.lines().collect::<Vec<_>>(), [&failed[..], &["single [] 1".to_owned()]].concat());
+    // By number, and those without one last.
+    let table = env.ok(["status", "--failed", "--columns", "index,name", "--sort", "-index"]);
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[..3], [["INDEX", "NAME"], ["10", "part"], ["7", "part"]], "{table}");
+    assert_eq!(rows.last().unwrap(), &["-", "single"], "{table}");
+    let default = env.ok(["status"]);
+    assert!(!default.lines().next().unwrap().contains("INDEX"), "{default}");
+}
+
+/// What `create` records is none of several, wherever it is started.
+#[test]
+fn what_is_started_inside_of_one_of_several_has_no_index() {
+    let env = TestEnv::new();
+    let inner = "procctl start $(procctl create -n created -- true) >/dev/null; procctl run -n run -- true";
+    let ids = start(&env, 1, &[], &["sh", "-c", inner]);
+    assert_eq!(env.join(&ids[0]), 0);
+    for name in ["created", "run"] {
+        assert_eq!(env.record(name)["index"], json!(null), "{name}");
     }
 }
 

@@ -43,6 +43,7 @@ fn every_field_is_there_in_every_state() {
             "exitcode",
             "daemon",
             "identity",
+            "index",
             "parent",
             "command",
             "cwd",

@@ -15,6 +15,7 @@ pub enum Column {
     Age,
     Command,
     Exitcode,
+    Index,
     Created,
     Started,
     Ended,
@@ -34,7 +35,7 @@ pub enum Column {
 
 impl Column {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Id,
         Self::Name,
         Self::Pid,
@@ -44,6 +45,7 @@ impl Column {
         Self::Age,
         Self::Command,
         Self::Exitcode,
+        Self::Index,
         Self::Created,
         Self::Started,
         Self::Ended,
@@ -89,6 +91,7 @@ impl Column {
             Self::Age => "age",
             Self::Command => "command",
             Self::Exitcode => "exitcode",
+            Self::Index => "index",
             Self::Created => "created",
             Self::Started => "started",
             Self::Ended => "ended",
@@ -129,6 +132,7 @@ impl Column {
             self,
             Self::Pid
                 | Self::Exitcode
+                | Self::Index
                 | Self::Cpu
                 | Self::CpuShare
                 | Self::Rss
@@ -177,7 +181,7 @@ impl Column {
             Self::Pid => Some(2),
             Self::Command => Some(3),
             Self::Age => Some(4),
-            Self::Exitcode | Self::Ended | Self::EndedBy | Self::Lost => Some(5),
+            Self::Exitcode | Self::Index | Self::Ended | Self::EndedBy | Self::Lost => Some(5),
             Self::Cpu | Self::CpuShare | Self::Rss => Some(6),
             Self::Started | Self::Created | Self::Host => Some(7),
             Self::Parent => Some(8),

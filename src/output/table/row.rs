@@ -103,6 +103,7 @@ pub(super) fn of_process(seen: &Observed, live: Option<&Live>, column: Column) -
         Column::Age => lifetime(seen).map(age::short),
         Column::Command => Some(shell::line(record.command.iter().map(Text::as_os_str))),
         Column::Exitcode => record.exitcode.map(|code| code.to_string()),
+        Column::Index => record.index.map(|index| index.to_string()),
         Column::Created => Some(record.created_at.local()),
         Column::Started => record.started_at.map(Moment::local),
         Column::Ended => record.stopped_at.map(Moment::local),

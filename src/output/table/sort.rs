@@ -43,6 +43,7 @@ pub fn value(column: Column, seen: &Observed, live: Option<&Live>) -> Option<Val
         Column::Daemon => Some(f64::from(u8::from(record.daemon))),
         Column::Age => row::lifetime(seen).map(|time| time.as_secs_f64()),
         Column::Exitcode => record.exitcode.map(f64::from),
+        Column::Index => record.index.map(f64::from),
         Column::Created => Some(record.created_at.micros() as f64),
         Column::Started => record.started_at.map(|at| at.micros() as f64),
         Column::Ended => record.stopped_at.map(|at| at.micros() as f64),

@@ -113,6 +113,7 @@ impl<'a> Basis<'a> {
             exitcode: None,
             daemon,
             identity,
+            index: request.index,
             parent: creator.as_ref().map(Creator::to_parent),
             command: request.command.iter().cloned().map(Text).collect(),
             cwd: directory.into(),

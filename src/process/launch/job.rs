@@ -51,7 +51,7 @@ pub(super) fn prepare(
             .begin_start()?
             .ok_or_else(|| Error::refused("the new process is locked by somebody else"))?;
         let directory = request.directory.as_deref();
-        let (changes, streams) = ((&request.changes, request.index), (&request.streams, files));
+        let (changes, streams) = (&request.changes, (&request.streams, files));
         let (passed, signals) = (request.passed.clone(), block_signals()?);
         let (entry, record) = (&draft.entry, &draft.record);
         let plan = plan(run_dir, entry, record, changes, streams, directory, passed, own_session, signals)?;
@@ -103,8 +103,9 @@ pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Box<Job<'_>>> {
     let changes = Changes::load(&entry)?;
     let name_lock = claim_name(run_dir, &record)?;
     let directory = PathBuf::from(record.cwd.as_os_str());
-    let (changes, streams, signals) = ((&changes, None), (&streams, files), block_signals()?);
-    let plan = plan(run_dir, &entry, &record, changes, streams, Some(&directory), Vec::new(), true, signals)?;
+    let (streams, signals) = ((&streams, files), block_signals()?);
+    let plan =
+        plan(run_dir, &entry, &record, &changes, streams, Some(&directory), Vec::new(), true, signals)?;
     run_dir.names().add(Shelf::Live, &record)?;
     let (was_recorded, number) = (true, None);
     Ok(Box::new(Job { run_dir, entry, record, was_recorded, plan, life, number, name_lock, creator }))

@@ -37,7 +37,7 @@ pub(super) fn plan(
     run_dir: &RunDir,
     entry: &Entry,
     record: &Record,
-    (changes, index): (&Changes, Option<u32>),
+    changes: &Changes,
     (streams, files): (&Streams, Files),
     directory: Option<&Path>,
     passed: Vec<RawFd>,
@@ -45,7 +45,7 @@ pub(super) fn plan(
     signals: Blocked,
 ) -> Result<Plan> {
     let streams = streams.open(files, entry)?;
-    let variables = changes.of_process(run_dir, record, index)?;
+    let variables = changes.of_process(run_dir, record)?;
     let candidates = candidates(&record.command[0].0, &variables)?;
     let arguments = record.command.iter().map(|text| environment::to_c_string(text.0.as_bytes()));
     Ok(Plan {
