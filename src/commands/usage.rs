@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::{Error, ErrorKind};
+use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 use super::{answer, help, report};
 use crate::cli;
@@ -28,7 +28,7 @@ pub(super) fn answer(error: &Error, arguments: &[OsString]) -> u8 {
         }
         _ => {
             let (what, hint) = in_our_form(&error.render().to_string());
-            let better = better_hint(error.kind(), arguments);
+            let better = better_hint(error, arguments);
             report::lines(&what, better.or(hint).as_deref());
             status::FAILED
         }
@@ -36,12 +36,15 @@ pub(super) fn answer(error: &Error, arguments: &[OsString]) -> u8 {
 }
 
 /// What was meant, where the words tell.
-fn better_hint(kind: ErrorKind, arguments: &[OsString]) -> Option<String> {
+fn better_hint(error: &Error, arguments: &[OsString]) -> Option<String> {
     let grammar = cli::command();
     let words: Vec<&str> = arguments.iter().map(|word| word.to_str().unwrap_or_default()).collect();
     let at = 1 + first_word(&grammar, words.get(1..)?)?;
     let (command, rest) = (words[at], &words[at + 1..]);
-    match (kind, command) {
+    if let Some(others) = who_takes(error, &grammar, command, rest) {
+        return Some(others);
+    }
+    match (error.kind(), command) {
         (ErrorKind::InvalidSubcommand, _) => Some(match known_elsewhere_as(command) {
             Some(here) => format!("procctl {here}"),
             None => "procctl --help lists the commands".to_owned(),
@@ -61,6 +64,22 @@ fn better_hint(kind: ErrorKind, arguments: &[OsString]) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The commands that have an option which this one has not. Behind a command that was given without `--` it is that command's.
+fn who_takes(error: &Error, grammar: &clap::Command, command: &str, rest: &[&str]) -> Option<String> {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return None };
+    let name = option.strip_prefix("--").filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
+    if matches!(command, "run" | "start" | "create") {
+        let here = rest.iter().position(|word| word.split('=').next() == Some(option))?;
+        if first_word(grammar.find_subcommand(command)?, rest).is_some_and(|first| first < here) {
+            return None;
+        }
+    }
+    let takes =
+        |other: &&clap::Command| other.get_arguments().any(|argument| argument.get_long() == Some(name));
+    let takers: Vec<&str> = grammar.get_subcommands().filter(takes).map(clap::Command::get_name).collect();
+    (!takers.is_empty()).then(|| format!("{option} is an option of {} only", takers.join(", ")))
 }
 
 /// The first word that is neither an option nor the value of one.

@@ -124,6 +124,21 @@ fn a_missing_double_dash_shows_the_line_to_type() {
 }
 
 #[test]
+fn an_option_of_other_commands_is_said_to_be_theirs() {
+    let env = TestEnv::new();
+    let hint = |args: &[&str]| {
+        let said = env.refused(args, 125, &["unexpected argument"]);
+        said.split_once("hint: ").map(|(_, hint)| hint.to_owned()).unwrap_or_default()
+    };
+    assert_eq!(hint(&["logs", "--timeout", "3", "x"]), "--timeout is an option of join only");
+    assert_eq!(hint(&["join", "x", "--tree"]), "--tree is an option of terminate, kill, status only");
+    // That of a command which stands where no command may.
+    assert_eq!(hint(&["run", "touch", "--count", "made"]), "procctl run -- touch --count made");
+    assert_eq!(hint(&["run", "touch", "--nonsense", "made"]), "procctl run -- touch --nonsense made");
+    assert_nothing_happened(&env);
+}
+
+#[test]
 fn bad_descriptors_are_refused() {
     let env = TestEnv::new();
     for fd in ["x", "-1", "3x", "", "1.5", "99999999999", "200", "1000000"] {

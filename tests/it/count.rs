@@ -149,7 +149,14 @@ fn what_cannot_be_meant_is_refused() {
     env.refused(["start", "--count", "2", &id], 125, &["stands before", "procctl start --count 2 -- "]);
     assert_eq!(env.get(&id, "state"), "initial");
     for command in ["create", "run"] {
-        env.refused([command, "--count", "2", "--", "true"], 125, &["--count"]);
+        for args in [
+            &["--count", "2", "--", "true"][..],
+            &["-n", "x", "--count=2", "--", "true"],
+            &["--count", "2", "true"],
+        ] {
+            let said = env.refused([&[command], args].concat(), 125, &["'--count'"]);
+            assert!(said.ends_with("\nhint: --count is an option of start only"), "{said}");
+        }
     }
     assert_eq!(env.status().len(), 1);
 }
