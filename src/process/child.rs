@@ -54,10 +54,8 @@ pub enum Failure {
     Directory(i32),
     /// A step before the exec failed: what, and the error number.
     Setup(String, i32),
-    /// The record could not be written: the whole message.
-    Record(String),
-    /// It could not be prepared: the whole message, and what to do about it.
-    Unprepared(String, Option<String>),
+    /// Something of ours could not be made or written: the whole message, and what to do about it.
+    Ours(String, Option<String>),
     /// It was killed before it could execute anything.
     Killed,
     /// No candidate is there.
@@ -69,18 +67,22 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// That of an error of ours.
+    pub fn of(error: &Error) -> Self {
+        Self::Ours(message(error), error.hint().map(str::to_owned))
+    }
+
     /// The error that it is for the caller of `command`.
     pub fn into_error(self, command: &str, directory: &str) -> Error {
         let os = io::Error::from_raw_os_error;
         let exec = |status, source| Error::Exec { command: command.to_owned(), status, source };
         match self {
-            Self::Fork(e) => Error::system("cannot make a process", os(e)),
+            Self::Fork(e) => Error::Fork(os(e)),
             Self::Directory(e) => {
                 Error::system(format!("cannot enter the working directory {directory}"), os(e))
             }
             Self::Setup(what, e) => Error::system(what, os(e)),
-            Self::Record(message) => Error::refused(message),
-            Self::Unprepared(what, hint) => Error::Refused { what, hint },
+            Self::Ours(what, hint) => Error::Refused { what, hint },
             Self::Killed => {
                 Error::refused(format!("the new process was killed before it could execute {command}"))
             }
@@ -138,7 +140,7 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
     record.start_ticks = Some(me.start_ticks);
     record.pidfd_inode = me.pidfd_inode;
     record.started_at = Some(Moment::now());
-    entry.save_starting(record).map_err(|e| Failure::Record(message(&e)))?;
+    entry.save_starting(record).map_err(|e| Failure::of(&e))?;
 
     rustix::process::umask(plan.umask);
     if let Some(directory) = &plan.directory {

@@ -43,6 +43,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The kernel made no process, or not what it takes to hear from it.
+    #[error("cannot make a process")]
+    Fork(#[source] io::Error),
     /// Something that procctl will not do.
     #[error("{what}")]
     Refused {
@@ -84,7 +87,10 @@ impl Error {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Refused { hint, .. } => hint.as_deref(),
-            _ => None,
+            Self::File(FileError { source, .. }) | Self::System { source, .. } => limit_of_files(source),
+            Self::Fork(source) | Self::Exec { source, .. } => {
+                limit_of_files(source).or_else(|| limit_of_processes(source))
+            }
         }
     }
 
@@ -100,7 +106,7 @@ impl Error {
             Self::File(e) => {
                 matches!(e.source.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM))
             }
-            Self::System { .. } => true,
+            Self::System { .. } | Self::Fork(_) => true,
             Self::Refused { .. } | Self::Exec { .. } => false,
         }
     }
@@ -112,6 +118,20 @@ impl Error {
             _ => status::FAILED,
         }
     }
+}
+
+fn limit_of_files(e: &io::Error) -> Option<&'static str> {
+    let is_reached = e.raw_os_error() == Some(libc::EMFILE);
+    is_reached.then_some(
+        "the limit of open files is reached: see ulimit -n, and ulimit -Hn for how far it can be raised",
+    )
+}
+
+/// Of a fork or an exec: elsewhere that number means something else.
+fn limit_of_processes(e: &io::Error) -> Option<&'static str> {
+    let is_reached = e.raw_os_error() == Some(libc::EAGAIN);
+    is_reached
+        .then_some("is the limit of processes reached? See ulimit -u, and pids.max of the control group")
 }
 
 /// An error and its causes in one line.
@@ -133,5 +153,29 @@ pub fn message(error: &(dyn std::error::Error + 'static)) -> String {
     match text.rfind(" (os error ") {
         Some(at) if text.ends_with(')') => text[..at].to_owned(),
         _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_named_where_the_number_means_one() {
+        let says = |error: &Error, limit: &str| error.hint().is_some_and(|hint| hint.contains(limit));
+        let os = io::Error::from_raw_os_error;
+        let exec = |number| Error::Exec {
+            command: String::new(),
+            status: status::CANNOT_EXECUTE,
+            source: os(number),
+        };
+        assert!(says(&FileError::new("open", "x", os(libc::EMFILE)).into(), "ulimit -n"));
+        assert!(says(&Error::system("x", os(libc::EMFILE)), "ulimit -n"));
+        assert!(says(&Error::Fork(os(libc::EMFILE)), "ulimit -n"));
+        assert!(says(&Error::Fork(os(libc::EAGAIN)), "ulimit -u"));
+        assert!(says(&exec(libc::EAGAIN), "ulimit -u"));
+        // A pipe that is full, say.
+        assert_eq!(Error::system("cannot write", os(libc::EAGAIN)).hint(), None);
+        assert_eq!(exec(libc::EACCES).hint(), None);
     }
 }

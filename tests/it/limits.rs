@@ -64,7 +64,7 @@ fn a_start_that_gets_no_process_says_so_and_leaves_nothing() {
             started += 1;
         } else {
             failed += 1;
-            output.refused(125, &[]);
+            output.refused(125, &["cannot make a process", "hint: ", "ulimit -u"]);
         }
         let rows: serde_json::Value = serde_json::from_str(&user.ok(&["status", "--json"])).unwrap();
         let rows = rows.as_array().unwrap();
@@ -105,7 +105,10 @@ fn of_several_that_do_not_get_enough_processes_none_is_left() {
             user.ok(&["close", "--all"]);
             started += 1;
         } else {
-            output.refused(125, &["none of 6 was started: index ", "cannot make a process"]);
+            output.refused(
+                125,
+                &["none of 6 was started: index ", "cannot make a process", "hint: ", "ulimit -u"],
+            );
             assert_eq!(rows, 0, "{limit}: {output:?}");
             failed += 1;
         }
@@ -141,7 +144,7 @@ fn a_start_that_gets_no_descriptors_says_so_and_leaves_nothing() {
             started.push(output.stdout());
         } else {
             failed += 1;
-            output.refused(125, &[]);
+            output.refused(125, &["Too many open files", "hint: ", "ulimit -n"]);
         }
         let rows = env.status();
         assert_eq!(rows.len(), started.len(), "{limit}: {output:?}");

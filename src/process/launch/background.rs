@@ -29,7 +29,7 @@ pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
         }
         Err(e) => {
             job.undo();
-            Err(Error::system("cannot make a process", e))
+            Err(Error::Fork(e))
         }
     }
 }

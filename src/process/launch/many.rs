@@ -25,7 +25,7 @@ use crate::os::process::{self, Fork};
 use crate::os::signals::Blocked;
 use crate::process::authkey::{self, Key};
 use crate::process::child::Failure;
-use crate::process::error::{Error, Result, message};
+use crate::process::error::{Error, Result};
 use crate::process::id::Id;
 use crate::process::ledger::{Ledger, Numbers};
 use crate::process::monitor::{self, Answer, Job};
@@ -215,7 +215,7 @@ impl Several<'_> {
         let number = self.numbers.next(self.run_dir, &common.basis.ledger)?;
         let one = One { index, number, created_at: Moment::now() };
         let forked = pipe().and_then(|pipe| Ok((process::fork()?, pipe)));
-        let (side, (answer, report)) = forked.map_err(|e| Error::system("cannot make a process", e))?;
+        let (side, (answer, report)) = forked.map_err(Error::Fork)?;
         if matches!(side, Fork::Child) {
             return Ok(Side::Monitor { one, report });
         }
@@ -288,10 +288,7 @@ fn be_monitor(common: Box<Common<'_>>, one: One, report: OwnedFd) -> ! {
     fault::play(if one.index == 1 { "second" } else { "monitor" });
     match prepare(common, one) {
         Ok(job) => job.run_as_monitor(report),
-        Err(e) => {
-            let hint = e.hint().map(str::to_owned);
-            monitor::give_up(&report, Failure::Unprepared(message(&e), hint))
-        }
+        Err(e) => monitor::give_up(&report, Failure::of(&e)),
     }
 }
 

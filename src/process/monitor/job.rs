@@ -15,7 +15,7 @@ use crate::os::{process, signals};
 use super::Supervisor;
 use crate::process::child::{self, Failure, Plan};
 use crate::process::entry::{ENVIRONMENT, Entry, RECORD, STARTING};
-use crate::process::error::{self, Result};
+use crate::process::error::Result;
 use crate::process::family::Creator;
 use crate::process::identity::Identity;
 use crate::process::ledger::Number;
@@ -133,7 +133,7 @@ impl Job<'_> {
             (Ok(pid), None) if executing.load(Relaxed) => self
                 .commit()
                 .map(|()| pid)
-                .map_err(|e| Failure::Record(error::message(&e)))
+                .map_err(|e| Failure::of(&e))
                 .inspect_err(|_| process::end_child(pid)),
             // Or before: it was killed, and ends. (Or an emulator shares no memory: then nothing is known of it.)
             (Ok(pid), None) => {
