@@ -571,8 +571,9 @@ fn without_descriptors(env: &TestEnv, numbers: &[i64], args: &[&str], mut check:
 #[test]
 fn a_look_that_fails_makes_no_tree_smaller() {
     let env = TestEnv::new();
+    // The trap last: what it has forked would have it, too, until it has executed something.
     let script =
-        "trap 'echo told' USR1; sh -c 'sleep 1000; :' & sleep 1000 & echo ready; while :; do wait; done";
+        "sh -c 'sleep 1000; :' & sleep 1000 & trap 'echo told' USR1; echo ready; while :; do wait; done";
     let mut id = env.start_ready(&[], script);
     let mut spared = |traced: &Traced| {
         if traced.code == Some(0) {
