@@ -186,23 +186,34 @@ impl Dir {
 
     /// Reads a whole file of at most `limit` bytes; a longer one is an error.
     pub fn read(&self, name: impl AsRef<Path>, limit: usize) -> Result<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(2048);
-        self.read_into(&mut bytes, name, limit)?;
-        Ok(bytes)
-    }
-
-    /// As [`Dir::read`], in the place of what the buffer holds.
-    pub fn read_into(&self, bytes: &mut Vec<u8>, name: impl AsRef<Path>, limit: usize) -> Result<()> {
         let name = name.as_ref();
-        bytes.clear();
-        // O_NONBLOCK: something planted there that is no regular file (a FIFO) must not make us wait.
-        let fd = self.openat(name, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        let read = file_deed("read", name, || File::from(fd).take(limit as u64 + 1).read_to_end(bytes));
-        read.map_err(|e| self.error("read", name, e))?;
+        let fd = self.open_to_read(name)?;
+        let mut bytes = Vec::with_capacity(2048);
+        file_deed("read", name, || File::from(fd).take(limit as u64 + 1).read_to_end(&mut bytes))
+            .map_err(|e| self.error("read", name, e))?;
         if bytes.len() > limit {
             return Err(self.error("read", name, io::Error::new(io::ErrorKind::FileTooLarge, "too large")));
         }
+        Ok(bytes)
+    }
+
+    /// Reads what a file gives at once of at most `limit` bytes, in the place of what the buffer holds: mostly all that it has, and
+    /// the caller can tell. Where many are read, the second read that tells that there is no more counts.
+    pub fn read_at_once(&self, bytes: &mut Vec<u8>, name: impl AsRef<Path>, limit: usize) -> Result<()> {
+        let name = name.as_ref();
+        let fd = self.open_to_read(name)?;
+        bytes.clear();
+        bytes.reserve(limit);
+        file_deed("read", name, || {
+            retry_on_intr(|| rustix::io::read(&fd, rustix::buffer::spare_capacity(bytes)))
+        })
+        .map_err(|e| self.error("read", name, e))?;
         Ok(())
+    }
+
+    /// O_NONBLOCK: something planted there that is no regular file (a FIFO) must not make us wait.
+    fn open_to_read(&self, name: &Path) -> Result<OwnedFd> {
+        self.openat(name, OFlags::RDONLY | OFlags::NONBLOCK)
     }
 
     /// Writes a file that must not exist yet, mode 0600. Half-written, it is removed again.
