@@ -199,6 +199,7 @@ fn colour_is_a_matter_of_the_option_and_the_terminal() {
     assert!(!has_colour(&["status", "--color", "never"], false));
     assert!(has_colour(&["status", "--color", "always"], false));
     assert!(!has_colour(&["status"], true));
+    assert!(has_colour(&["status", "--color", "always"], true));
     assert!(!has_colour(&["--color=always", "status", "--json"], false));
 }
 
