@@ -68,13 +68,13 @@ impl Line {
     }
 
     /// Writes it as it has been arranged, each cell in its tone. Before each of them there are only spaces.
-    fn paint(&self, arranged: &str, colour: bool, to: &mut String) {
+    fn paint(&self, arranged: &str, to: &mut String) {
         let mut rest = arranged;
-        for (cell, tone) in self.texts.iter().zip(&self.tones).filter(|_| colour) {
+        for (cell, tone) in self.texts.iter().zip(&self.tones) {
             let cell = cell.trim();
             if let Some((before, after)) = rest.split_once(cell) {
                 to.push_str(before);
-                to.push_str(&tone.paint(cell, colour));
+                to.push_str(&tone.paint(cell, true));
                 rest = after;
             }
         }
@@ -85,15 +85,17 @@ impl Line {
 /// Draws a table.
 pub fn draw(rows: impl IntoIterator<Item = Line>, columns: &[Column], style: Style) -> Drawn {
     let all: Vec<Line> = [Line::of_headings(columns)].into_iter().chain(rows).collect();
-    if style.width.is_none() && !style.colour {
-        return Drawn { text: plain::draw(&all, columns), left_out: Vec::new() };
+    if let Some(limit) = style.limit() {
+        return arrange(all, columns, limit, style.colour);
     }
-    arrange(all, columns, style)
+    let text = plain::draw(&all, columns);
+    let text = if style.colour { painted(text.lines(), &all) } else { text };
+    Drawn { text, left_out: Vec::new() }
 }
 
-/// Draws one that may have to fit, or has colour.
-fn arrange(all: Vec<Line>, columns: &[Column], style: Style) -> Drawn {
-    let widths = widths(&all, columns, style.limit());
+/// Draws one that has to fit.
+fn arrange(all: Vec<Line>, columns: &[Column], limit: usize, colour: bool) -> Drawn {
+    let widths = widths(&all, columns, limit);
     let kept: Vec<usize> = (0..columns.len()).filter(|&at| widths[at].is_some()).collect();
 
     let mut table = Table::new();
@@ -113,12 +115,19 @@ fn arrange(all: Vec<Line>, columns: &[Column], style: Style) -> Drawn {
         }
     }
     let left_out = (0..columns.len()).filter(|at| !kept.contains(at)).map(|at| columns[at]).collect();
-    // A line end after each row, and nothing before it.
-    let text = table.lines().zip(&all).fold(String::new(), |mut text, (arranged, line)| {
-        line.paint(arranged.trim_end(), style.colour, &mut text);
-        text + "\n"
-    });
+    let arranged: Vec<String> = table.lines().collect();
+    let arranged = arranged.iter().map(|line| line.trim_end());
+    let text =
+        if colour { painted(arranged, &all) } else { arranged.flat_map(|line| [line, "\n"]).collect() };
     Drawn { text, left_out }
+}
+
+/// A line end after each row, and nothing before it.
+fn painted<'a>(arranged: impl Iterator<Item = &'a str>, all: &[Line]) -> String {
+    arranged.zip(all).fold(String::new(), |mut text, (arranged, line)| {
+        line.paint(arranged, &mut text);
+        text + "\n"
+    })
 }
 
 fn texts(row: &Row<'_>, columns: &[Column], limit: Option<usize>) -> Vec<String> {
@@ -141,20 +150,15 @@ fn cut_to(text: String, columns: usize) -> String {
     }
 }
 
-fn widths(lines: &[Line], columns: &[Column], limit: Option<usize>) -> Vec<Option<usize>> {
+fn widths(lines: &[Line], columns: &[Column], limit: usize) -> Vec<Option<usize>> {
     let natural = |at: usize| lines.iter().map(|line| width(&line.texts[at])).max().unwrap_or(0);
-    match limit {
-        None => (0..columns.len()).map(|_| Some(usize::MAX)).collect(),
-        Some(limit) => {
-            let mut wishes: Vec<_> =
-                columns.iter().enumerate().map(|(at, column)| column.wish(natural(at), limit)).collect();
-            // Nobody asked for it, and it says `no` nearly always.
-            for (wish, column) in wishes.iter_mut().zip(columns) {
-                wish.modest = columns == Column::TABLE && *column == Column::Daemon;
-            }
-            layout::fit(&wishes, limit)
-        }
+    let mut wishes: Vec<_> =
+        columns.iter().enumerate().map(|(at, column)| column.wish(natural(at), limit)).collect();
+    // Nobody asked for it, and it says `no` nearly always.
+    for (wish, column) in wishes.iter_mut().zip(columns) {
+        wish.modest = columns == Column::TABLE && *column == Column::Daemon;
     }
+    layout::fit(&wishes, limit)
 }
 
 #[cfg(test)]
@@ -172,11 +176,11 @@ mod tests {
                 let rows = rows.iter().map(|texts| Line { texts: texts.clone(), tones: vec![Tone::Bad; 3] });
                 [Line::of_headings(&columns)].into_iter().chain(rows).collect::<Vec<_>>()
             };
-            let style = Style { colour: false, width: None };
             let plain = plain::draw(&lines(), &columns);
-            prop_assert_eq!(&plain, &arrange(lines(), &columns, style).text);
+            prop_assert_eq!(&plain, &arrange(lines(), &columns, 1000, false).text);
 
-            let painted = arrange(lines(), &columns, Style { colour: true, ..style }).text;
+            let painted = arrange(lines(), &columns, 1000, true).text;
+            prop_assert_eq!(&painted, &super::painted(plain.lines(), &lines()));
             let texts = lines().into_iter().flat_map(|line| line.texts);
             let cells = texts.filter(|text| !text.trim().is_empty()).count();
             prop_assert_eq!(painted.matches("\x1b[0m").count(), cells);
@@ -186,9 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_very_long_stays_in_one_line() {
-        let line = Line { texts: vec!["a".to_owned(), "b ".repeat(70_000)], tones: vec![Tone::Plain; 2] };
-        let drawn = draw([line], &[Column::Id, Column::Command], Style { colour: false, width: None });
-        assert_eq!(drawn.text.lines().count(), 2);
+    fn what_is_very_long_stays_in_one_line_and_keeps_no_other_away() {
+        for colour in [false, true] {
+            let line =
+                |command: String| Line { texts: vec!["a".to_owned(), command], tones: vec![Tone::Good; 2] };
+            let lines = [line("b ".repeat(70_000)), line("last".to_owned())];
+            let drawn = draw(lines, &[Column::Id, Column::Command], Style { colour, width: None });
+            assert_eq!(drawn.text.lines().count(), 3);
+            assert!(drawn.text.lines().last().is_some_and(|line| line.contains("last")));
+        }
     }
 }
