@@ -140,8 +140,8 @@ pub fn settle_locked(
         outcome.apply_to(&mut record, &entry.noted_signals());
         entry.save(&record)?;
     }
-    // Only an end that was recorded before can have been joined.
-    if was_final && names.shelf_of(&record)? == Shelf::Joined {
+    // Only an end that was recorded before can be there, and it may be being joined: put on the first shelf it would be on both.
+    if was_final && names.has_ended(&record)? {
         names.remove(Shelf::Live, &record)?;
     } else {
         names.move_to_ended(&record)?;

@@ -183,6 +183,13 @@ impl<'a> Names<'a> {
         })
     }
 
+    /// Whether a process is on one of the shelves of those that have ended. Asked in the order of its way, for who joins it moves it
+    /// from the one to the other without a lock.
+    pub fn has_ended(self, record: &Record) -> Result<bool> {
+        let tag = Tag::of(record);
+        Ok(self.root.has(tag.path(Shelf::Ended))? || self.root.has(tag.path(Shelf::Joined))?)
+    }
+
     /// Moves a process whose record has just become final from the live ones to the ended ones.
     pub fn move_to_ended(self, record: &Record) -> Result<()> {
         let tag = Tag::of(record);
