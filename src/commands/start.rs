@@ -7,7 +7,7 @@ use super::{Outcome, Session, report};
 use crate::cli::Start;
 use crate::output::shell;
 use crate::process::error::{Error, Result, status};
-use crate::process::launch::{self as domain, Request, Started, Unstarted};
+use crate::process::launch::{self as domain, Request, Started, Then, Unstarted};
 use crate::process::observe::Observed;
 use crate::process::reference::{Purpose, Resolver};
 
@@ -85,8 +85,10 @@ fn start_recorded(session: &Session, args: &Start) -> Outcome {
     let found =
         found.map_err(|e| if is_unknown(&resolver, &references) { unknown(args, Some(e)) } else { e })?;
     let mut exit = 0;
-    for seen in found {
-        match domain::start_recorded(&run_dir, seen.entry) {
+    let mut found = found.into_iter();
+    while let Some(seen) = found.next() {
+        let then = if found.len() == 0 { Then::End } else { Then::StartMore };
+        match domain::start_recorded(&run_dir, seen.entry, then) {
             Ok(record) => launch::print(&record, args.launch.json)?,
             // The others are started all the same.
             Err(e) => {

@@ -421,13 +421,7 @@ fn daemonic_ones_end_with_the_parent() {
 #[test]
 fn a_monitor_has_no_more_memory_than_that_of_one_start_however_many_there_are() {
     let env = TestEnv::new();
-    // Shared with the others or not: the last that lives has it alone.
-    let anonymous = |id: &str| {
-        let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", env.monitor_pid(id))).unwrap();
-        let line = rollup.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    let of_one = anonymous(&env.sleeper(&[]));
-    let of_many = anonymous(start(&env, 300, &[], &["sleep", "1000"]).last().unwrap());
+    let of_one = env.anonymous_memory_of_monitor(&env.sleeper(&[]));
+    let of_many = env.anonymous_memory_of_monitor(start(&env, 300, &[], &["sleep", "1000"]).last().unwrap());
     assert!(of_many <= of_one + 16, "{of_many} KiB, and {of_one} of one start");
 }

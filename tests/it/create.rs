@@ -47,6 +47,23 @@ fn start_of_several_refs_starts_each_and_prints_the_ids_in_order() {
 }
 
 #[test]
+fn the_monitor_of_the_last_of_several_refs_has_not_the_memory_of_the_others() {
+    let env = TestEnv::new();
+    let created = || env.ok(["create", "--", "sleep", "1000"]);
+    let anonymous_of_last = |ids: &[String]| {
+        let mut start = env.procctl(["start"]).args(ids);
+        for number in 0..500 {
+            start = start.env(format!("VARIABLE_{number}"), "x");
+        }
+        start.output().exits(0);
+        env.anonymous_memory_of_monitor(ids.last().unwrap())
+    };
+    let of_one = anonymous_of_last(&[created()]);
+    let of_many = anonymous_of_last(&(0..40).map(|_| created()).collect::<Vec<_>>());
+    assert!(of_many <= of_one + 300, "{of_many} KiB, and {of_one} of one");
+}
+
+#[test]
 fn start_name_starts_every_initial_process_of_that_name() {
     let env = TestEnv::new();
     let one = env.ok(["create", "-n", "w", "--", "true"]);

@@ -198,6 +198,14 @@ impl TestEnv {
         self.get(reference, "monitor.pid").parse().expect("a pid")
     }
 
+    /// KiB that no file is behind. Shared with other monitors or not: the last that lives has it alone.
+    pub(crate) fn anonymous_memory_of_monitor(&self, reference: &str) -> u64 {
+        let path = format!("/proc/{}/smaps_rollup", self.monitor_pid(reference));
+        let rollup = fs::read_to_string(path).expect("a monitor");
+        let line = rollup.lines().find(|line| line.starts_with("Anonymous:")).expect("a line");
+        line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
+    }
+
     /// A script in a file of its own, so that no shell turns its last command into an exec, and the caller of its
     /// procctl commands is the shell.
     pub(crate) fn script(&self, shell: Shell, text: &str) -> Call {

@@ -1,5 +1,5 @@
-//! A table that need not fit and has no colour, as it goes into a pipe: there can be many rows, and long ones, so each is
-//! written in one go. It looks as one that is drawn for a terminal.
+//! A table that need not fit, as it goes into a pipe: there can be many rows, and long ones, so each is written in one go. It
+//! looks as one that is drawn for a terminal.
 
 use std::iter::repeat_n;
 

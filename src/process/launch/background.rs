@@ -15,8 +15,17 @@ use crate::process::record::{Record, State};
 use crate::process::recover;
 use crate::process::rundir::RunDir;
 
+/// What the launcher does when it has heard from the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// It ends.
+    End,
+    /// It starts another one, whose monitor gets a copy of its memory.
+    StartMore,
+}
+
 /// Forks the monitor and waits for its answer.
-pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
+pub(super) fn start(job: Box<Job<'_>>, then: Then) -> Result<Record> {
     let forked = pipe().and_then(|pipe| Ok((process::fork()?, pipe)));
     match forked {
         Ok((Fork::Child, (_, report))) => {
@@ -25,7 +34,7 @@ pub(super) fn start(job: Box<Job<'_>>) -> Result<Record> {
         }
         Ok((Fork::Parent(_), (answer, report))) => {
             drop(report);
-            hear(job, &answer)
+            hear(job, &answer, then)
         }
         Err(e) => {
             job.undo();
@@ -41,13 +50,17 @@ pub(super) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 
 /// In the launcher: waits for the monitor's answer. Not a part of the function above, whose frame the monitor keeps.
 #[inline(never)]
-fn hear(job: Box<Job<'_>>, answer: &OwnedFd) -> Result<Record> {
+fn hear(job: Box<Job<'_>>, answer: &OwnedFd, then: Then) -> Result<Record> {
     // The monitor's copies of the locks are to be the only ones.
     let Job { run_dir, entry, mut record, plan, life, number, name_lock, creator, .. } = *job;
     let Plan { streams, signals, directory, candidates, arguments, environment, .. } = plan;
     drop((life, number, name_lock, creator, streams, signals));
-    // Memory only. To give it back would be to write to pages that are the monitor's, too, and so to copy them.
-    std::mem::forget((directory, candidates, arguments, environment));
+    let memory = (directory, candidates, arguments, environment);
+    match then {
+        // To give it back would be to write to pages that are the monitor's, too, and so to copy them.
+        Then::End => std::mem::forget(memory),
+        Then::StartMore => drop(memory),
+    }
     let mut bytes = Vec::new();
     if let Err(e) = read_to_end(answer, &mut bytes) {
         return unheard(run_dir, &entry, e);

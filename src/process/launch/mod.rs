@@ -25,6 +25,7 @@ use super::record::Record;
 use super::rundir::RunDir;
 use super::streams::Streams;
 
+pub use background::Then;
 pub use many::{Started, Unstarted, start_many};
 pub use plan::check_passed;
 
@@ -74,12 +75,12 @@ pub fn create(run_dir: &RunDir, request: &Request) -> Result<Record> {
 
 /// Records a process and starts it in the background.
 pub fn start(run_dir: &RunDir, request: Request) -> Result<Record> {
-    background::start(job::new(run_dir, request, true)?)
+    background::start(job::new(run_dir, request, true)?, Then::End)
 }
 
 /// Starts what [`create`] recorded.
-pub fn start_recorded(run_dir: &RunDir, entry: Entry) -> Result<Record> {
-    background::start(job::recorded(run_dir, entry)?)
+pub fn start_recorded(run_dir: &RunDir, entry: Entry, then: Then) -> Result<Record> {
+    background::start(job::recorded(run_dir, entry)?, then)
 }
 
 /// Records a process, starts it in the foreground and stays its monitor until it has ended. Returns the final record.
