@@ -111,7 +111,8 @@ impl Hole {
 #[repr(C, align(4096))]
 struct Bytes<const SIZE: usize>(UnsafeCell<[u8; SIZE]>);
 
-// SAFETY: they are reached only through pointers to blocks that do not overlap: `used` only moves on from a value that it had.
+// SAFETY: they are reached only through pointers to blocks that do not overlap: `used` and `hole` only move on from a value that they
+// had, and a hole is of nobody.
 unsafe impl<const SIZE: usize> Sync for Bytes<SIZE> {}
 
 impl<const SIZE: usize> Bytes<SIZE> {
