@@ -4,7 +4,7 @@ use super::{Outcome, Session, report};
 use crate::cli::Close;
 use crate::process::error::{Error, Result, status};
 use crate::process::observe::{self, Life, Observed};
-use crate::process::reference::{Purpose, Resolver};
+use crate::process::reference::{self, Purpose, Resolver};
 use crate::process::remove;
 use crate::process::retention;
 use crate::process::rundir::RunDir;
@@ -31,9 +31,9 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
             Ok(())
         })?;
     } else {
-        for reference in &args.references {
-            match resolver.find(reference, Purpose::Close) {
-                Ok(more) => found.extend(more),
+        for word in &args.references {
+            match resolver.find(word, Purpose::Close) {
+                Ok(more) => more.into_iter().for_each(|seen| reference::add(&mut found, seen)),
                 Err(e) => failed(e),
             }
         }

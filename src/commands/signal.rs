@@ -8,7 +8,7 @@ use crate::process::error::{Error, Result, status};
 use crate::process::family;
 use crate::process::observe::{self, Observed};
 use crate::process::record::Action;
-use crate::process::reference::{Purpose, Resolver};
+use crate::process::reference::{self, Purpose, Resolver};
 use crate::process::rundir::RunDir;
 use crate::process::signal::{self, Delivered, Order};
 use crate::process::time::Deadline;
@@ -90,12 +90,14 @@ fn whom(run_dir: &RunDir, targets: &Targets, failures: &mut Failures) -> Result<
         found.sort_by_key(|seen| seen.record.pid.is_some_and(|pid| above.contains(&pid)));
         return Ok(found);
     }
-    for reference in &targets.references {
-        match resolver.find(reference, Purpose::Signal) {
+    for word in &targets.references {
+        match resolver.find(word, Purpose::Signal) {
             Ok(more) => {
-                let new = |seen: &Observed| !found.iter().any(|known| known.record.id == seen.record.id);
-                let more: Vec<_> = more.into_iter().filter(new).collect();
-                found.extend(more);
+                for seen in more {
+                    if !found.iter().any(|known| known.record.id == seen.record.id) {
+                        reference::add(&mut found, seen);
+                    }
+                }
             }
             Err(e) => failures.add(e),
         }

@@ -94,7 +94,9 @@ impl<'a> Resolver<'a> {
         let mut known = BTreeSet::new();
         let mut found = Vec::new();
         for reference in references {
-            found.extend(self.find(reference, purpose)?);
+            for seen in self.find(reference, purpose)? {
+                add(&mut found, seen);
+            }
         }
         found.retain(|seen: &Observed| known.insert(seen.record.id.clone()));
         Ok(found)
@@ -253,8 +255,11 @@ impl<'a> Resolver<'a> {
     }
 }
 
-/// Of more processes than this only what was seen is kept, for descriptors are few.
-const MANY: usize = 16;
+/// Adds one to those that were found. Of more than a few only what was seen is kept, for descriptors are few.
+pub fn add(found: &mut Vec<Observed>, seen: Observed) {
+    const FEW: usize = 16;
+    found.push(if found.len() < FEW { seen } else { seen.released() });
+}
 
 /// The processes of one name.
 struct Bearers<'a> {
@@ -279,7 +284,7 @@ impl Bearers<'_> {
                 let Some(seen) = self.resolver.usable_tag(shelf, &tag)? else { continue };
                 // An entry may lag behind its record.
                 if seen.record.name == self.name && keep(&seen) {
-                    found.push(if found.len() < MANY { seen } else { seen.released() });
+                    add(&mut found, seen);
                 }
             }
         }

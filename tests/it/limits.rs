@@ -180,6 +180,25 @@ fn a_join_that_gets_no_descriptors_says_so_and_harms_nothing() {
 }
 
 #[test]
+fn more_refs_than_descriptors_are_no_matter() {
+    if !installed("prlimit") {
+        skipped("there is no prlimit");
+        return;
+    }
+    let env = TestEnv::new();
+    let limited = || env.program("prlimit").args(["--nofile=64", "--", PROCCTL]);
+    let said = env.ok(["start", "--count", "100", "--", "sleep", "1000"]);
+    let ids: Vec<&str> = said.lines().collect();
+    limited().args(["join", "--timeout", "0.01"]).args(&ids).output().exits(124).quiet();
+    let all = limited().arg("close").args(&ids).output();
+    all.exits(125);
+    assert_eq!(all.stderr().matches("it is alive").count(), ids.len(), "{all:?}");
+    limited().args(["kill", "--wait"]).args(&ids).output().exits(0).quiet();
+    limited().arg("join").args(&ids).output().exits(137).quiet();
+    limited().arg("close").args(&ids).output().exits(0).quiet();
+}
+
+#[test]
 fn a_full_process_table_does_not_stop_the_waiting() {
     let env = TestEnv::new();
     let Some(user) = LonelyUser::new(&env) else {
