@@ -197,13 +197,13 @@ impl Dir {
         Ok(bytes)
     }
 
-    /// Reads what a file gives at once of at most `limit` bytes, in the place of what the buffer holds: mostly all that it has, and
-    /// the caller can tell. Where many are read, the second read that tells that there is no more counts.
-    pub fn read_at_once(&self, bytes: &mut Vec<u8>, name: impl AsRef<Path>, limit: usize) -> Result<()> {
+    /// Reads what a file gives at once, in the place of what the buffer holds, which is given room for so many bytes at least: mostly
+    /// that is all, and the caller can tell. Where many are read, the second read that tells that there is no more counts.
+    pub fn read_at_once(&self, bytes: &mut Vec<u8>, name: impl AsRef<Path>, room: usize) -> Result<()> {
         let name = name.as_ref();
         let fd = self.open_to_read(name)?;
         bytes.clear();
-        bytes.reserve(limit);
+        bytes.reserve(room);
         file_deed("read", name, || {
             retry_on_intr(|| rustix::io::read(&fd, rustix::buffer::spare_capacity(bytes)))
         })

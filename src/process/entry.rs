@@ -314,10 +314,10 @@ impl Folder {
 
     /// Its final record, if all that belongs to the end has been done as well. In any other case `None`: [`Entry`] tells more.
     pub fn settled(&self, id: &Id, buffers: &mut Buffers) -> Option<Record> {
-        const MOST: usize = 64 << 10;
+        const ROOM: usize = 64 << 10;
         let Buffers { path, bytes } = buffers;
         // If that is not all of it, it is no JSON.
-        self.dir.read_at_once(bytes, path_in_folder(path, id, RECORD), MOST).ok()?;
+        self.dir.read_at_once(bytes, path_in_folder(path, id, RECORD), ROOM).ok()?;
         let record = Record::of(id, bytes).ok().filter(Record::is_final)?;
         let sentinel = self.dir.stat_in_passing(path_in_folder(path, id, SENTINEL));
         is_open(sentinel).is_ok_and(|open| !open).then_some(record)
