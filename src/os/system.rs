@@ -34,9 +34,14 @@ fn release_is(release: &str, major: u32, minor: u32) -> bool {
     (first, second) >= (major, minor)
 }
 
-/// The inode number that stands for the pid namespace of the caller (pid_namespaces(7)).
+/// The inode number that stands for the pid namespace of the caller (namespaces(7): the link says `pid:[NUMBER]` since
+/// Linux 3.8).
 pub fn pid_namespace() -> io::Result<u64> {
-    Ok(retry_on_intr(|| rustix::fs::stat("/proc/self/ns/pid"))?.st_ino)
+    // Not stat(2), which makes an inode for it each time.
+    let target = retry_on_intr(|| rustix::fs::readlink("/proc/self/ns/pid", Vec::new()))?;
+    let number =
+        target.to_str().ok().and_then(|text| text.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok());
+    number.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no link to a PID namespace"))
 }
 
 /// The pid of the calling process in the pid namespace that /proc shows; 0 if it is not to be seen there.
@@ -89,6 +94,12 @@ pub fn user_id() -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_number_of_a_pid_namespace_is_its_inode() {
+        let inode = rustix::fs::stat("/proc/self/ns/pid").expect("there is a /proc").st_ino;
+        assert_eq!(pid_namespace().expect("there is a /proc"), inode);
+    }
 
     #[test]
     fn versions_are_compared_as_numbers() {
