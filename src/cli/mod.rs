@@ -14,6 +14,7 @@ pub mod texts;
 mod values;
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -140,8 +141,10 @@ fn parse_by_one(arguments: &[OsString]) -> Option<Cli> {
     let &(name, augment) = SHORT_LIVED.iter().find(|(name, _)| word == name)?;
     let grammar =
         Global::augment_args(clap::Command::new("procctl")).subcommand(augment(clap::Command::new(name)));
-    let matches = grammar.try_get_matches_from(arguments).ok()?;
-    Cli::from_arg_matches(&matches).ok()
+    // Once for each process: to take them to pieces would be a tenth of the work.
+    let mut grammar = ManuallyDrop::new(grammar);
+    let mut matches = ManuallyDrop::new(grammar.try_get_matches_from_mut(arguments).ok()?);
+    Cli::from_arg_matches_mut(&mut matches).ok()
 }
 
 /// The grammar.

@@ -82,7 +82,7 @@ fn apart<A>(run: fn(&Session, &A) -> Outcome, session: &Session, args: &A) -> Ou
 fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let parse = || cli::parse(arguments);
     let keep = |parsed: &Result<Cli, clap::Error>| parsed.as_ref().ok().cloned();
-    // SAFETY: what clap makes for a command line it drops before it answers, and our own parsers of values keep nothing
-    // either; a clone has nothing of the original.
+    // SAFETY: of what clap makes for a command line nothing is used after it has answered, and our own parsers of values keep
+    // nothing either; a clone has nothing of the original.
     unsafe { heap::for_a_moment(parse, keep) }.or_else(|failed| failed)
 }
