@@ -403,11 +403,13 @@ impl Model {
     pub(super) fn tells(&mut self, tag: Tag, code: i32, by: &str) -> Verdict {
         self.seen_ended(tag, by)?;
         if !self.worker(tag).may.contains(&code) {
-            // The end of a shell may have come to its daemonic processes before it came to us.
-            let ended = |shell: &Shell| shell.ended.is_none() && !super::is_alive(&shell.process);
-            let shells: Vec<usize> = (0..self.shells.len()).filter(|&at| ended(&self.shells[at])).collect();
-            for shell in shells {
-                self.shell_ends(shell);
+            // The end of a shell may have come to its daemonic processes before it came to us; also to one that was started after
+            // somebody had said that the shell may end.
+            let (parent, asked) = (self.worker(tag).parent, self.worker(tag).asked);
+            for shell in [parent, asked] {
+                if self.shells.get(shell).is_some_and(|shell| !super::is_alive(&shell.process)) {
+                    self.shell_ends(shell);
+                }
             }
         }
         let worker = self.worker(tag);
