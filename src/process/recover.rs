@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 
 use crate::os::fs::optional;
 use crate::os::pidfd::{self, Stage};
+use crate::os::proc;
 
 use super::ending::{self, Outcome};
 use super::entry::{ENVIRONMENT, Entry, RECORD, SENTINEL, STARTING};
@@ -103,13 +104,18 @@ fn left_of(record: &Record) -> Result<Left> {
     let Some(process) = record.process() else { return Ok(Left::Nothing) };
     let failed = |e| Error::system(format!("cannot look at process {}", process.pid), e);
     let Some(pidfd) = process.open().map_err(failed)? else { return Ok(Left::Nothing) };
-    if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive {
-        return Ok(Left::Process);
-    }
-    Ok(match ending::zombie(process.pid, pidfd.as_fd()) {
-        Some(zombie) if zombie.executed => Left::Process,
-        Some(_) => Left::Attempt,
-        None => Left::Nothing,
+    Ok(match proc::has_executed(process.pid) {
+        // It was read by its number, which was its own if it still is. One that seems to live may be about to end: the kernel
+        // frees its locks before it makes it a zombie.
+        Ok(executed) if pidfd::is_unreaped(pidfd.as_fd()) => {
+            if executed {
+                Left::Process
+            } else {
+                Left::Attempt
+            }
+        }
+        _ if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive => Left::Process,
+        _ => Left::Nothing,
     })
 }
 
@@ -119,4 +125,42 @@ pub fn clear(run_dir: &RunDir, entry: &Entry, record: Option<&Record>) -> Result
         run_dir.names().remove_everywhere(record)?;
     }
     run_dir.remove_entry(&entry.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::libc;
+
+    use super::super::identity::Identity;
+    use super::super::record::tests::OLD;
+    use super::*;
+    use crate::os::process::{self, Fork};
+
+    fn left_of_pid(pid: i32) -> Left {
+        let (process, ..) = Identity::of_pid(pid).expect("there is a /proc").expect("it lives");
+        let mut record = Record::from_json(OLD.as_bytes()).expect("loads");
+        record.pid = Some(process.pid);
+        record.start_ticks = Some(process.start_ticks);
+        record.pidfd_inode = process.pidfd_inode;
+        left_of(&record).expect("there is a /proc")
+    }
+
+    #[test]
+    fn what_has_executed_nothing_is_no_process_though_it_seems_to_live() {
+        let Fork::Parent(pid) = process::fork().expect("a process") else {
+            loop {
+                nix::unistd::pause();
+            }
+        };
+        let left = left_of_pid(pid);
+        process::signal_child(pid, libc::SIGKILL);
+        process::reap(pid).expect("a child");
+        assert_eq!(left, Left::Attempt);
+
+        let mut sleeper = std::process::Command::new("sleep").arg("1000").spawn().expect("a sleep");
+        let left = left_of_pid(i32::try_from(sleeper.id()).expect("a pid"));
+        sleeper.kill().expect("a child");
+        sleeper.wait().expect("a child");
+        assert_eq!(left, Left::Process);
+    }
 }

@@ -113,8 +113,6 @@ pub struct Zombie {
     pub times: Times,
     /// Its wait status (`exit_code`, Linux 5.17); `None` where we may not know.
     pub status: Option<i32>,
-    /// Whether it has executed a program since it was forked.
-    pub executed: bool,
 }
 
 /// Reads it; `None` of a process that is none.
@@ -131,8 +129,14 @@ pub fn zombie(pid: i32) -> io::Result<Option<Zombie>> {
     Ok(Some(zombie))
 }
 
-/// `PF_FORKNOEXEC` (include/linux/sched.h) in the field flags: it has executed nothing since it was forked.
-const FORKED_NO_EXEC: u64 = 0x40;
+/// Whether a process, alive or not, has executed a program since it was forked.
+pub fn has_executed(pid: i32) -> io::Result<bool> {
+    /// `PF_FORKNOEXEC` (include/linux/sched.h) in the field flags. An exec clears it before it closes what is to be closed.
+    const FORKED_NO_EXEC: u64 = 0x40;
+    let flags = |line: &[u8]| Fields::of(line)?.get(9)?.parse::<u64>().ok();
+    Ok(read_stat_line(&format!("/proc/{pid}/stat"), flags)? & FORKED_NO_EXEC == 0)
+}
+
 /// The fields of the line after the name, by their numbers in proc(5).
 struct Fields<'a>(Vec<&'a str>);
 
@@ -167,7 +171,6 @@ fn parse_zombie(line: &[u8]) -> Option<Zombie> {
             system_seconds: seconds(both(15, 17)?),
         },
         status: field(52).and_then(|word| word.parse().ok()),
-        executed: count(9)? & FORKED_NO_EXEC == 0,
     })
 }
 
@@ -277,7 +280,7 @@ mod tests {
         let Times { user_seconds, system_seconds, minor_faults, major_faults } = zombie.times;
         assert!((user_seconds - 1.1).abs() < 1e-9 && (system_seconds - 3.0).abs() < 1e-9, "{zombie:?}");
         assert_eq!((minor_faults, major_faults), (21, 4300));
-        assert_eq!((zombie.status, zombie.executed), (Some(0x700), false));
+        assert_eq!(zombie.status, Some(0x700));
         assert_eq!(parse_zombie(line('S').as_bytes()), None);
         assert_eq!(parse_zombie(b"42 (a) Z 7 42"), None);
     }
