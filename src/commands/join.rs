@@ -30,7 +30,7 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
     // Asked before the wait: whose child it is does not change, and what is known at its end need not be found out then.
     let own: Vec<_> = found
         .iter()
-        .map(|seen| seen.is_alive().then(|| resolver.is_own(&seen.record).ok()).flatten())
+        .map(|seen| if seen.is_alive() { resolver.is_own(&seen.record).ok() } else { None })
         .collect();
     let entries = found.into_iter().map(|seen| seen.entry).collect();
     let wait = if args.any { wait::for_any } else { wait::for_all };

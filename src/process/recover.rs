@@ -94,7 +94,7 @@ fn appear(run_dir: &RunDir, entry: &Entry, record: &Record) -> Result<()> {
 enum Left {
     /// It runs, or it has run and was not reaped yet: how it ended is still to be had.
     Process,
-    /// It ended before it had executed anything.
+    /// It ends, or has ended, before it has executed anything.
     Attempt,
     /// Nothing, or nobody may know.
     Nothing,
@@ -104,18 +104,14 @@ fn left_of(record: &Record) -> Result<Left> {
     let Some(process) = record.process() else { return Ok(Left::Nothing) };
     let failed = |e| Error::system(format!("cannot look at process {}", process.pid), e);
     let Some(pidfd) = process.open().map_err(failed)? else { return Ok(Left::Nothing) };
-    Ok(match proc::has_executed(process.pid) {
-        // It was read by its number, which was its own if it still is. One that seems to live may be about to end: the kernel
-        // frees its locks before it makes it a zombie.
-        Ok(executed) if pidfd::is_unreaped(pidfd.as_fd()) => {
-            if executed {
-                Left::Process
-            } else {
-                Left::Attempt
-            }
-        }
-        _ if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive => Left::Process,
-        _ => Left::Nothing,
+    // It is read by its number, which was its own if it still is. One that seems to live may be about to end: the kernel frees its
+    // locks before it makes it a zombie.
+    let executed = proc::has_executed(process.pid).ok().filter(|_| pidfd::is_unreaped(pidfd.as_fd()));
+    Ok(match executed {
+        Some(true) => Left::Process,
+        Some(false) => Left::Attempt,
+        None if pidfd::stage(pidfd.as_fd()).map_err(failed)? == Stage::Alive => Left::Process,
+        None => Left::Nothing,
     })
 }
 
