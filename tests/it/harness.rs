@@ -2,7 +2,7 @@
 //! promise that nothing the test started outlives it.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -260,6 +260,12 @@ impl TestEnv {
 
     /// Not if it is gone, a zombie, or another user's.
     fn is_ours(&self, pid: i32) -> bool {
+        // Whatever another test has forked holds what this one had open just then, until the exec. Asked first: what is held
+        // after that is its own.
+        let program = |pid: &dyn Display| fs::read_link(format!("/proc/{pid}/exe")).ok();
+        if program(&pid) == program(&"self") {
+            return false;
+        }
         let needle = self.root().as_os_str().as_bytes();
         let named = fs::read(format!("/proc/{pid}/environ"))
             .is_ok_and(|environ| environ.windows(needle.len()).any(|part| part == needle));
@@ -750,4 +756,19 @@ fn describe(pid: i32) -> String {
     let cmdline = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<_> = cmdline.split(|&byte| byte == 0).map(String::from_utf8_lossy).collect();
     format!("{pid} {:?} {}", proc_state(pid), words.join(" "))
+}
+
+#[test]
+fn what_another_test_has_just_forked_is_not_ours() {
+    let env = TestEnv::new();
+    let _held_until_the_exec = fs::File::open(env.root()).unwrap();
+    let another = thread::spawn(|| {
+        for _ in 0..500 {
+            Command::new("true").status().unwrap();
+        }
+    });
+    while !another.is_finished() {
+        assert_eq!(env.os_processes(), [0; 0]);
+    }
+    another.join().unwrap();
 }
