@@ -8,7 +8,8 @@
 //! `joined`. So a command that wants the live bearers of a name never sees the ended ones, however many there are.
 //!
 //! The index may lag behind the records, never lead to a wrong one: readers load the record and check it. A process that
-//! is live is always found: it is put on the shelf before its record appears, and taken off after its record is final.
+//! is live is always found: it is put on the shelf before its record appears, and taken off after its record is final. A process
+//! goes from shelf to shelf in the order of [`Shelf::ALL`]: whoever looks at several in that order meets it.
 
 use std::ffi::OsString;
 

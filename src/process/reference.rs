@@ -192,30 +192,29 @@ impl<'a> Resolver<'a> {
                 bearers.own_else_all_live(&[Shelf::Live, Shelf::Ended], started)?
             }
         };
-        if !found.is_empty() {
-            return Ok(Some(found));
+        if !found.is_empty() || matches!(purpose, Purpose::Status | Purpose::Close) {
+            return Ok(Some(found).filter(|found| !found.is_empty()));
         }
+        // None that is wanted, so what there is of that name at all. Looked for in the order of a process's way through the
+        // shelves: one that was started, has ended or was joined during the look is met on a later one.
+        let mut initial = bearers.on(&[Shelf::Initial], |_| true, |_| true)?;
+        let Some(last) = bearers.last()? else {
+            return Ok(Some(initial).filter(|initial| !initial.is_empty()));
+        };
         match purpose {
-            Purpose::Status | Purpose::Close => Ok(None),
-            Purpose::Start => bearers.any()?.map_or(Ok(None), |seen| {
-                Err(Error::refused(format!(
-                    "cannot start {} ({}): a process can be started only once",
-                    seen.record.name, seen.record.id
-                )))
-            }),
+            Purpose::Start => Err(Error::refused(format!(
+                "cannot start {} ({}): a process can be started only once",
+                last.record.name, last.record.id
+            ))),
             Purpose::Signal => {
-                // All have ended: nothing to do. One that is only recorded is an error of the signalling itself.
-                let initial =
-                    bearers.on(&[Shelf::Initial], |_| true, |seen| matches!(seen.life, Life::Initial))?;
-                Ok(if initial.is_empty() { bearers.any()?.map(|_| Vec::new()) } else { Some(initial) })
-            }
-            Purpose::Join | Purpose::One => {
-                if let Some(last) = bearers.last_ended()? {
-                    return Ok(Some(vec![last]));
+                // One that is only recorded is an error of the signalling itself. If all have ended there is nothing to do.
+                initial.retain(|seen| matches!(seen.life, Life::Initial));
+                if initial.is_empty() && last.is_alive() {
+                    initial.push(last);
                 }
-                let rest = bearers.on(&[Shelf::Initial], |_| true, |_| true)?;
-                Ok(if rest.is_empty() { None } else { Some(rest) })
+                Ok(Some(initial))
             }
+            _ => Ok(Some(vec![last])),
         }
     }
 
@@ -310,28 +309,22 @@ impl Bearers<'_> {
         self.on(&[Shelf::Live], |_| true, Observed::is_alive)
     }
 
-    /// The one that ended last. Only that record is read.
-    fn last_ended(&self) -> Result<Option<Observed>> {
+    /// The one that ended last. Of those on the shelves of ended ones only that record is read.
+    fn last(&self) -> Result<Option<Observed>> {
+        // These are alive, or ended during the look and are still to be moved: when that was only their records say.
+        let newest = self.on(&[Shelf::Live], |_| true, |_| true)?;
         let mut tags = Vec::new();
-        for shelf in [Shelf::Ended, Shelf::Joined, Shelf::Live] {
+        for shelf in [Shelf::Ended, Shelf::Joined] {
             tags.extend(self.resolver.run_dir.names().find(shelf, self.name)?);
         }
         tags.sort_by_key(|tag| std::cmp::Reverse(tag.stopped));
-        for tag in tags {
-            if let Some(seen) = self.resolver.usable(&tag.id)
-                && seen.record.name == self.name
-            {
-                return Ok(Some(seen));
-            }
-        }
-        Ok(None)
-    }
-
-    fn any(&self) -> Result<Option<Observed>> {
-        match self.last_ended()? {
-            Some(seen) => Ok(Some(seen)),
-            None => Ok(self.on(&[Shelf::Initial], |_| true, |_| true)?.pop()),
-        }
+        let ended = tags
+            .iter()
+            .find_map(|tag| self.resolver.usable(&tag.id).filter(|seen| seen.record.name == self.name));
+        Ok(newest.into_iter().chain(ended).max_by_key(|seen| match seen.life {
+            Life::Ended => Tag::of(&seen.record).stopped,
+            _ => u64::MAX,
+        }))
     }
 }
 

@@ -31,6 +31,8 @@ mod join;
 mod launch;
 mod limits;
 mod logs;
+#[cfg(target_arch = "x86_64")]
+mod lookup;
 mod manpage;
 mod monitor;
 mod parent;

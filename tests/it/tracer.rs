@@ -87,6 +87,22 @@ struct Tracee {
 
 /// `procctl ARG...` under the fault.
 pub(crate) fn trace(env: &TestEnv, args: &[&str], until: Until, aim: Option<Aim>) -> Traced {
+    follow(env, args, until, aim, None)
+}
+
+/// `procctl ARG...`, and `deed` is done just before its system call number `at`, from 0. If it waits for something earlier, then
+/// before that; there was no `hit` then.
+pub(crate) fn trace_beside(env: &TestEnv, args: &[&str], at: usize, deed: &mut dyn FnMut()) -> Traced {
+    follow(env, args, Until::Idle, None, Some((at, deed)))
+}
+
+fn follow(
+    env: &TestEnv,
+    args: &[&str],
+    until: Until,
+    aim: Option<Aim>,
+    beside: Option<(usize, &mut dyn FnMut())>,
+) -> Traced {
     let (out, err) = (env.path("traced.out"), env.path("traced.err"));
     let mut command = Command::new("sh");
     command
@@ -138,6 +154,7 @@ pub(crate) fn trace(env: &TestEnv, args: &[&str], until: Until, aim: Option<Aim>
         code: None,
         until,
         aim,
+        beside,
         watched,
     };
     tracer.follow();
@@ -148,7 +165,7 @@ pub(crate) fn trace(env: &TestEnv, args: &[&str], until: Until, aim: Option<Aim>
     Traced { code, stdout: said(&out), stderr: said(&err), calls, hit, hung }
 }
 
-struct Tracer {
+struct Tracer<'a> {
     main: Pid,
     /// The shell has become procctl.
     begun: bool,
@@ -160,10 +177,12 @@ struct Tracer {
     code: Option<i32>,
     until: Until,
     aim: Option<Aim>,
+    /// What is still to be done beside it, and when.
+    beside: Option<(usize, &'a mut dyn FnMut())>,
     watched: Arc<Mutex<Vec<Pid>>>,
 }
 
-impl Tracer {
+impl Tracer<'_> {
     fn follow(&mut self) {
         // Without __WNOTHREAD the children of other tests would be taken.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
@@ -279,6 +298,12 @@ impl Tracer {
         }
         if self.calls.len() <= depth {
             self.calls.resize(depth + 1, Vec::new());
+        }
+        let is_there =
+            |&mut (at, _): &mut (usize, _)| depth == 0 && (self.calls[0].len() == at || is_idle(call));
+        if let Some((at, deed)) = self.beside.take_if(is_there) {
+            self.hit = (self.calls[0].len() == at).then_some(call);
+            deed();
         }
         self.calls[depth].push(call);
         if let Some(fault) = fault {
