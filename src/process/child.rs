@@ -167,7 +167,12 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
 fn exec(plan: &Plan, executing: &AtomicBool) -> Failure {
     let mut denied = false;
     for candidate in &plan.candidates {
-        let error = process::exec(candidate, &plan.arguments, &plan.environment, executing);
+        // Whoever is killed in an exec that is about to fail can't be told from the command. So none is tried in vain that can be
+        // known to be.
+        let error = match rustix::fs::stat(candidate.as_c_str()) {
+            Ok(_) => process::exec(candidate, &plan.arguments, &plan.environment, executing),
+            Err(e) => e.into(),
+        };
         match number(&error) {
             libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ELOOP => {}
             libc::EACCES => denied = true,

@@ -613,3 +613,24 @@ fn a_look_that_fails_frees_no_unique_name_and_lets_no_daemon_have_children() {
     });
     env.ok(["kill", "--wait", &id, &other, &parent]);
 }
+
+/// Its monitor and what was to become the command, each killed at each step.
+#[test]
+fn a_command_that_is_not_there_was_never_started() {
+    let env = TestEnv::new();
+    let args = ["start", "--", "no-such-command"];
+    // The first one makes directories.
+    env.procctl(args).output().exits(127);
+    let whole = trace(&env, &args, Until::End, None);
+    assert_eq!(whole.code, Some(127), "{whole:?}");
+    for (depth, calls) in whole.calls.iter().enumerate().skip(1) {
+        for (at, call) in calls.iter().enumerate() {
+            let nth = calls[..at].iter().filter(|before| before.number == call.number).count();
+            let aim = Aim { depth, number: call.number, nth, fault: Fault::Kill };
+            let traced = trace(&env, &args, Until::End, Some(aim));
+            assert_eq!(traced.hit.map(|hit| hit.number), Some(call.number));
+            assert_ne!(traced.code, Some(0), "{aim:?}: {traced:?}");
+            eventually("nothing is left", || env.status().is_empty().then_some(()));
+        }
+    }
+}

@@ -128,8 +128,8 @@ impl Job<'_> {
                 let _ = process::reap(pid);
                 Err(failure)
             }
-            // It left this memory without a word. In the exec: then it is the command, or was killed in its first instant,
-            // which will be its end as any other.
+            // It left this memory without a word. In the exec of a file that is there: then it is the command, or was killed in
+            // its first instant, which will be its end as any other.
             (Ok(pid), None) if executing.load(Relaxed) => self
                 .commit()
                 .map(|()| pid)
