@@ -300,7 +300,7 @@ impl Tracer<'_> {
             self.calls.resize(depth + 1, Vec::new());
         }
         let is_there =
-            |&mut (at, _): &mut (usize, _)| depth == 0 && (self.calls[0].len() == at || is_idle(call));
+            |&mut (at, _): &mut (usize, _)| depth == 0 && (self.calls[0].len() == at || is_idle(pid, call));
         if let Some((at, deed)) = self.beside.take_if(is_there) {
             self.hit = (self.calls[0].len() == at).then_some(call);
             deed();
@@ -313,7 +313,7 @@ impl Tracer<'_> {
                 return;
             }
         }
-        if until == Until::Idle && depth > 0 && is_idle(call) && fault.is_none() {
+        if until == Until::Idle && depth > 0 && is_idle(pid, call) && fault.is_none() {
             let _ = ptrace::detach(pid, None);
             self.forget(pid);
             return;
@@ -327,12 +327,15 @@ fn resume(pid: Pid, signal: Option<Signal>) {
     let _ = ptrace::syscall(pid, signal);
 }
 
-/// It waits for whatever comes.
-fn is_idle(call: SystemCall) -> bool {
+/// It waits for whatever comes; to look at something takes no time.
+fn is_idle(pid: Pid, call: SystemCall) -> bool {
     const WNOHANG: u64 = libc::WNOHANG as u64;
+    let [_, _, third, fourth, ..] = call.arguments;
+    let word = |address: u64| ptrace::read(pid, address as ptrace::AddressType).unwrap_or(0);
     match call.number {
-        libc::SYS_poll | libc::SYS_ppoll => true,
-        libc::SYS_waitid => call.arguments[3] & WNOHANG == 0,
+        libc::SYS_poll => third != 0,
+        libc::SYS_ppoll => third == 0 || word(third) != 0 || word(third + 8) != 0,
+        libc::SYS_waitid => fourth & WNOHANG == 0,
         _ => false,
     }
 }
