@@ -32,9 +32,13 @@ pub(super) fn run(session: &Session, args: &Join) -> Outcome {
         .iter()
         .map(|seen| if seen.is_alive() { resolver.is_own(&seen.record).ok() } else { None })
         .collect();
-    let entries = found.into_iter().map(|seen| seen.entry).collect();
     let wait = if args.any { wait::for_any } else { wait::for_all };
-    let (all, in_time) = wait(&run_dir, entries, deadline)?;
+    let (all, in_time) = wait(&run_dir, found, deadline, &report::late)?;
+    let closed = all
+        .iter()
+        .filter(|one| one.was_closed())
+        .map(|one| Error::refused(format!("{} was closed while it was waited for", one.record.id)));
+    let broken = broken.max(report::errors(closed.collect()));
     let over: Vec<&Waiting> = all.iter().filter(|one| one.is_over()).collect();
     // One that ran out of time has not told how those ended that did.
     if in_time {
@@ -140,7 +144,10 @@ fn note_joined(run_dir: &RunDir, resolver: &Resolver<'_>, one: &Waiting, own: Op
     if names.shelf_of(&one.record).is_ok_and(|shelf| shelf != Shelf::Joined)
         && own.map_or_else(|| resolver.is_own(&one.record), Ok).unwrap_or(false)
     {
-        // Its monitor may be about to move it to another shelf.
-        let _ = one.entry.lock_for_writing().and_then(|_lock| names.move_to_joined(&one.record));
+        // Its monitor may be about to move it to another shelf, and it can have another name by now.
+        let _ = one.entry.lock_for_writing().and_then(|_lock| match one.entry.load()? {
+            Some(now) => names.move_to_joined(&now),
+            None => Ok(()),
+        });
     }
 }

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 
 use crate::output::escape;
+use crate::process::entry::Entry;
 use crate::process::error::{Error, Result, message, status};
 use crate::process::observe::{self, Life, Observed, Unrecorded};
+use crate::process::record::Record;
 use crate::process::rundir::RunDir;
 use crate::process::wait::Waiting;
 
@@ -23,21 +25,38 @@ pub(super) fn errors(errors: Vec<Error>) -> u8 {
 
 /// Says why a process that has ended is waited for.
 pub(super) fn unrecorded(seen: &Observed) {
-    let what =
-        format!("{} ({}) has ended, and its end is not recorded yet", seen.record.id, seen.record.name);
-    let hint = if matches!(seen.life, Life::Ending(Unrecorded::NotWritten)) {
-        let place = seen.entry.dir.path();
-        let place = place.display();
-        format!("its monitor is stopped, or cannot write it: is there room for {place}?")
-    } else {
-        "its monitor was killed; its exit code can be had when whoever inherited it has reaped it".to_owned()
+    let why = match seen.life {
+        Life::Ending(why) => why,
+        _ => Unrecorded::NotWritten,
+    };
+    unrecorded_end(&seen.record, &seen.entry, why);
+}
+
+/// As [`unrecorded`], of one that ended while it was waited for.
+pub(super) fn late(one: &Waiting) {
+    let is_adopted = one.record.monitor.is_some_and(|monitor| monitor.adopted);
+    let why = if is_adopted { Unrecorded::NotReaped } else { Unrecorded::NotWritten };
+    unrecorded_end(&one.record, &one.entry, why);
+}
+
+fn unrecorded_end(record: &Record, entry: &Entry, why: Unrecorded) {
+    let what = format!("{} ({}) has ended, and its end is not recorded yet", record.id, record.name);
+    let hint = match why {
+        Unrecorded::NotWritten => {
+            let place = entry.dir.path();
+            format!("its monitor is stopped, or cannot write it: is there room for {}?", place.display())
+        }
+        Unrecorded::NotReaped => {
+            "its monitor was killed; its exit code can be had when whoever inherited it has reaped it"
+                .to_owned()
+        }
     };
     lines(&what, Some(&hint));
 }
 
-/// Says which of those that are still waited for have ended.
+/// Says which of those that are still waited for have ended, unless that was said.
 pub(super) fn still_unrecorded(run_dir: &RunDir, all: &[Waiting]) -> Result<()> {
-    for one in all.iter().filter(|one| !one.is_over()) {
+    for one in all.iter().filter(|one| !one.is_over() && !one.is_told_late()) {
         if let Some(seen) = observe::by_id(run_dir, &one.record.id)?
             && matches!(seen.life, Life::Ending(_))
         {

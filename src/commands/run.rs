@@ -49,7 +49,6 @@ fn end_family(run_dir: &RunDir, record: &Record) -> Result<()> {
     }
     // Orphans become children of `run`; a child without a monitor does, too, and its code is told when it has been reaped.
     process::let_kernel_reap();
-    let entries = live.into_iter().map(|child| child.entry).collect();
-    wait::for_all(run_dir, entries, Deadline::NEVER)?;
+    wait::for_all(run_dir, live, Deadline::NEVER, &report::late)?;
     Ok(())
 }

@@ -16,7 +16,7 @@ pub(super) fn run(session: &Session, args: &Set) -> Outcome {
     let changes = parse(&args.changes)?;
     let run_dir = session.existing_run_dir()?;
     let seen = Resolver::new(&run_dir).one(&args.reference)?;
-    change::apply(&run_dir, &seen, &changes)?;
+    change::apply(&run_dir, seen, &changes)?;
     Ok(0)
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Outcome, Session, report};
 use crate::cli::{Interrupt, Kill, Targets, Terminate};
+use crate::process::entry::Entry;
 use crate::process::error::{Error, Result, status};
 use crate::process::family;
 use crate::process::observe::{self, Observed};
@@ -14,9 +15,6 @@ use crate::process::signal::{self, Delivered, Order};
 use crate::process::time::Deadline;
 use crate::process::tree::Tree;
 use crate::process::wait;
-
-/// How long a process that has been killed, and its monitor, are given before it is said what is waited for.
-const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// What to do after the signal.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +54,7 @@ fn run(session: &Session, targets: &Targets, order: Order, after: After) -> Outc
                 let refused = tree.as_ref().map(Tree::refused).unwrap_or_default();
                 // What was not signalled is not waited for.
                 if !seen.record.pid.is_some_and(|pid| refused.contains(&pid)) {
-                    signalled.push(seen.entry);
+                    signalled.push(seen);
                 }
                 trees.extend(tree);
             }
@@ -145,30 +143,24 @@ fn wait_for_trees(
 /// Waits for the ends. With a time, those that have not ended by then are killed.
 fn wait_for(
     run_dir: &RunDir,
-    entries: Vec<crate::process::entry::Entry>,
+    signalled: Vec<Observed>,
     kill_at: Option<Deadline>,
     failures: &mut Failures,
 ) -> Result<()> {
-    let (all, in_time) = wait::for_all(run_dir, entries, kill_at.unwrap_or(Deadline::NEVER))?;
+    let deadline = kill_at.unwrap_or(Deadline::NEVER);
+    let (all, in_time) = wait::for_all(run_dir, signalled, deadline, &report::late)?;
     if in_time {
         return Ok(());
     }
-    let left: Vec<_> = all.into_iter().filter(|one| !one.is_over()).map(|one| one.entry).collect();
-    let mut killed = Vec::with_capacity(left.len());
-    for entry in left {
-        match kill_one(run_dir, &entry) {
-            Ok(()) => killed.push(entry),
+    let mut killed = Vec::new();
+    for one in all.iter().filter(|one| !one.is_over()) {
+        match kill_one(run_dir, &one.entry) {
+            Ok(seen) => killed.extend(seen),
             // It may be another user's by now. The others are killed all the same.
             Err(e) => failures.add(e),
         }
     }
-    // What has been killed ends at once. If its end is still not recorded then, it is said what is waited for.
-    let (all, in_time) = wait::for_all(run_dir, killed, Deadline::after(AT_ONCE))?;
-    if !in_time {
-        report::still_unrecorded(run_dir, &all)?;
-        let rest = all.into_iter().filter(|one| !one.is_over()).map(|one| one.entry).collect();
-        wait::for_all(run_dir, rest, Deadline::NEVER)?;
-    }
+    wait::for_all(run_dir, killed, Deadline::NEVER, &report::late)?;
     Ok(())
 }
 
@@ -176,11 +168,13 @@ fn denied() -> std::io::Error {
     std::io::Error::from_raw_os_error(nix::libc::EPERM)
 }
 
-fn kill_one(run_dir: &RunDir, entry: &crate::process::entry::Entry) -> Result<()> {
-    if let Some(seen) = observe::by_id(run_dir, &entry.id)? {
-        signal::send(&seen, Order::KILL)?;
+/// `None` if it was closed.
+fn kill_one(run_dir: &RunDir, entry: &Entry) -> Result<Option<Observed>> {
+    let seen = observe::by_id(run_dir, &entry.id)?;
+    if let Some(seen) = &seen {
+        signal::send(seen, Order::KILL)?;
     }
-    Ok(())
+    Ok(seen.map(Observed::released))
 }
 
 /// The failures of a command that does all it can.

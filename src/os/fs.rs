@@ -52,6 +52,11 @@ impl FileError {
     pub fn is_already_there(&self) -> bool {
         self.source.kind() == io::ErrorKind::AlreadyExists
     }
+
+    /// Whether a directory that was to be removed is not empty.
+    pub fn is_not_empty(&self) -> bool {
+        self.source.kind() == io::ErrorKind::DirectoryNotEmpty
+    }
 }
 
 /// Turns "not there" into `None`.
@@ -379,7 +384,7 @@ impl Dir {
                 optional(dir.unlink(&entry))?;
             }
             match optional(self.rmdir(name)) {
-                Err(e) if e.source.kind() == io::ErrorKind::DirectoryNotEmpty && tries > 0 => tries -= 1,
+                Err(e) if e.is_not_empty() && tries > 0 => tries -= 1,
                 done => return done.map(drop),
             }
         }

@@ -22,30 +22,44 @@ pub struct Changes {
 }
 
 /// Makes the changes, all or none.
-pub fn apply(run_dir: &RunDir, seen: &Observed, changes: &Changes) -> Result<()> {
+pub fn apply(run_dir: &RunDir, mut seen: Observed, changes: &Changes) -> Result<()> {
+    while !try_apply(run_dir, &seen, changes)? {
+        // It is being started, or changed by somebody else.
+        seen.entry.wait_for_start()?;
+        let id = &seen.record.id;
+        seen = observe::by_id(run_dir, id)?.ok_or_else(|| was_closed(id))?;
+    }
+    Ok(())
+}
+
+fn was_closed(id: &Id) -> Error {
+    Error::refused(format!("{id} was closed"))
+}
+
+/// `false`: somebody is at work who has to be waited for first.
+fn try_apply(run_dir: &RunDir, seen: &Observed, changes: &Changes) -> Result<bool> {
     let id = &seen.record.id;
     if matches!(seen.life, Life::Elsewhere) {
         return Err(Error::refused(format!("cannot change {id}: it is on the host {}", seen.record.host)));
     }
-    // The name's lock comes before the record's, as at a start.
+    // The name's lock comes first. A start has the record's before it, so that is not waited for with the name's held.
     let name_lock = match &changes.name {
         Some(name) => Some(run_dir.names().lock_name(name)?),
         None => None,
     };
-    // A start may not come in between.
-    let only_before_start = changes.daemon.is_some() || changes.authkey.is_some();
-    let started =
-        || Error::refused(format!("cannot set daemon or authkey-file of {id}: it has been started"));
-    let life = match seen.record.state {
-        State::Initial => Some(seen.entry.take_life()?.ok_or_else(|| being_started(id))?),
-        _ if only_before_start => return Err(started()),
-        _ => None,
+    let Some(lock) = seen.entry.try_lock_for_writing()? else { return Ok(false) };
+    let old = seen.entry.load()?.ok_or_else(|| was_closed(id))?;
+    let life = if old.state == State::Initial {
+        // A start may not come in between.
+        let Some(life) = seen.entry.take_life()? else { return Ok(false) };
+        Some(life)
+    } else if changes.daemon.is_some() || changes.authkey.is_some() {
+        return Err(Error::refused(format!(
+            "cannot set daemon or authkey-file of {id}: it has been started"
+        )));
+    } else {
+        None
     };
-    let lock = seen.entry.lock_for_writing()?;
-    let old = seen.entry.load()?.ok_or_else(|| Error::refused(format!("{id} was closed")))?;
-    if only_before_start && old.state != State::Initial {
-        return Err(started());
-    }
     let mut new = old.clone();
     if let Some(name) = &changes.name {
         if *name != old.name && seen.is_alive() {
@@ -63,12 +77,8 @@ pub fn apply(run_dir: &RunDir, seen: &Observed, changes: &Changes) -> Result<()>
         authkey::replace(&seen.entry, key)?;
     }
     save(run_dir, seen, &old, &new)?;
-    drop((lock, life, name_lock));
-    Ok(())
-}
-
-fn being_started(id: &Id) -> Error {
-    Error::refused(format!("cannot change {id} while it is being started"))
+    drop((life, lock, name_lock));
+    Ok(true)
 }
 
 /// The new name is in the index before the record says it, the old one until after: it is always found.
@@ -90,6 +100,11 @@ fn save(run_dir: &RunDir, seen: &Observed, old: &Record, new: &Record) -> Result
     if new.state == State::Stopped {
         // What a killed monitor left.
         names.remove(Shelf::Live, old)?;
+        // Who joins it moves the entry without a lock.
+        if shelf == Shelf::Ended && names.shelf_of(old)? == Shelf::Joined {
+            names.move_to_joined(new)?;
+            names.remove(Shelf::Joined, old)?;
+        }
     }
     Ok(())
 }

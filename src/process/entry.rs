@@ -228,7 +228,7 @@ impl Entry {
 
     /// Takes the write lock; `None` if somebody has it.
     pub fn try_lock_for_writing(&self) -> Result<Option<WriteLock>> {
-        let sentinel = self.dir.open_read_write(SENTINEL)?;
+        let sentinel = self.open_sentinel(Self::settle_sentinel)?;
         let taken = lock::try_lock(&sentinel, WRITE).map_err(|e| self.lock_failed(e))?;
         Ok((taken && self.is_sentinel(&sentinel)?).then_some(WriteLock { _sentinel: sentinel }))
     }

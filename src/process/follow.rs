@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -17,8 +16,7 @@ use super::id::Id;
 use super::observe::{self, Life, Observed, Pin};
 use super::record::Record;
 use super::rundir::RunDir;
-use super::time::Deadline;
-use super::wait::{self, Waiting};
+use super::wait::Waiting;
 
 /// What happened to the process of that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,13 +177,12 @@ impl<'a> Follower<'a> {
         let one = &mut self.followed[at];
         let Stage::Running(running) = &mut one.stage else { return };
         let waiting = &mut running.waiting;
-        let looked =
-            wait::wait(self.run_dir, std::slice::from_mut(waiting), false, Deadline::after(Duration::ZERO));
-        let end = match looked {
-            Ok(false) if self.wants_records => return,
+        let end = match waiting.advance(self.run_dir) {
+            Ok(()) if waiting.is_over() => End::Recorded(Box::new(waiting.record.clone())),
+            Ok(()) if waiting.was_closed() => End::Closed,
+            Ok(()) if self.wants_records => return,
             // It may have ended, and its record may be long in coming.
-            Ok(false) => return self.look_again(at),
-            Ok(true) => End::Recorded(Box::new(waiting.record.clone())),
+            Ok(()) => return self.look_again(at),
             Err(e) => failed(self.run_dir, &one.id, e),
         };
         one.stage = Stage::Over(end);
@@ -208,7 +205,7 @@ impl<'a> Follower<'a> {
                         Life::Alive { pin: Pin::Held(process), .. } if !self.wants_records => Some(process),
                         _ => None,
                     };
-                    let waiting = Waiting::new(self.run_dir, seen.entry)?;
+                    let waiting = Waiting::of_entry(self.run_dir, seen.entry)?;
                     if waiting.is_over() {
                         Stage::Over(End::Recorded(Box::new(waiting.record)))
                     } else {

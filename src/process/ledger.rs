@@ -197,7 +197,11 @@ impl Ledger {
             // Whoever made the key may have been killed before it had its name.
             optional(self.dir.unlink(authkey::TEMPORARY))?;
             optional(self.dir.unlink(COUNT))?;
-            optional(run_dir.root.rmdir(path(key)))?;
+            match run_dir.root.rmdir(path(key)) {
+                // Whoever wanted the lock has made its file anew, finds no child either, and removes all of it.
+                Err(e) if e.is_not_empty() => {}
+                done => drop(optional(done)?),
+            }
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ impl Shelf {
 }
 
 /// An entry of the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag {
     name: u64,
     /// When the process ended, microseconds since 1970; zero before that, or if it is not known.
@@ -239,8 +239,20 @@ impl<'a> Names<'a> {
         Ok(tags)
     }
 
-    /// Every entry of a shelf.
+    /// Every entry of a shelf. While its name is being changed a process has two.
     pub fn all(self, shelf: Shelf) -> Result<Vec<Tag>> {
+        let mut tags = self.listed(shelf)?;
+        if shelf == Shelf::Live {
+            // One that was given another name meanwhile can have gone from a bucket that was still to be read to one that had
+            // been read already. Not twice: nobody changes names that fast.
+            tags.extend(self.listed(shelf)?);
+            tags.sort_unstable();
+            tags.dedup();
+        }
+        Ok(tags)
+    }
+
+    fn listed(self, shelf: Shelf) -> Result<Vec<Tag>> {
         let Some(folder) = optional(self.root.open_dir(shelf.folder()))? else { return Ok(Vec::new()) };
         let mut tags = Vec::new();
         for bucket in folder.list()? {

@@ -311,8 +311,9 @@ impl Bearers<'_> {
 
     /// The one that ended last. Of those on the shelves of ended ones only that record is read.
     fn last(&self) -> Result<Option<Observed>> {
-        // These are alive, or ended during the look and are still to be moved: when that was only their records say.
-        let newest = self.on(&[Shelf::Live], |_| true, |_| true)?;
+        // These are alive, or ended during the look and are still to be moved: when that was only their records say. One that is
+        // about to be started is there, too.
+        let newest = self.on(&[Shelf::Live], |_| true, |seen| !matches!(seen.life, Life::Initial))?;
         let mut tags = Vec::new();
         for shelf in [Shelf::Ended, Shelf::Joined] {
             tags.extend(self.resolver.run_dir.names().find(shelf, self.name)?);
@@ -323,6 +324,8 @@ impl Bearers<'_> {
             .find_map(|tag| self.resolver.usable(&tag.id).filter(|seen| seen.record.name == self.name));
         Ok(newest.into_iter().chain(ended).max_by_key(|seen| match seen.life {
             Life::Ended => Tag::of(&seen.record).stopped,
+            // Nobody here knows more of it.
+            Life::Elsewhere => 0,
             _ => u64::MAX,
         }))
     }

@@ -6,6 +6,7 @@
 //! /proc does not tell the exit code then, for the reaping, after which the kernel does (`PIDFD_INFO_EXIT`, Linux 6.15).
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -16,7 +17,7 @@ use super::ending::{self, Outcome};
 use super::entry::{Entry, Watch};
 use super::error::{Error, Result};
 use super::monitor::adoption;
-use super::observe::{self, Facts};
+use super::observe::{self, Facts, Life, Observed, Pin, Unrecorded};
 use super::record::Record;
 use super::rundir::RunDir;
 use super::time::{Deadline, Moment};
@@ -32,9 +33,25 @@ enum Phase {
     Reaping(OwnedFd),
     /// Nothing: it has ended.
     Over,
+    /// Nothing: it was closed, and nobody can tell any more how it ended.
+    Closed,
     /// Nothing: the time ran out.
     GivenUp,
 }
+
+/// What is known of an end that a monitor has to record.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Nothing.
+    Unseen,
+    /// The process has ended. By then it should be on record.
+    Seen(Deadline),
+    /// That it is late was told.
+    Told,
+}
+
+/// How long a monitor may take to record an end before it is told who is waited for. It takes a few hundred microseconds.
+const RECORDING: Duration = Duration::from_secs(2);
 
 /// A process that is waited for.
 #[derive(Debug)]
@@ -44,23 +61,75 @@ pub struct Waiting {
     /// Its record, final once it is over.
     pub record: Record,
     phase: Phase,
+    end: End,
 }
 
 impl Waiting {
-    /// Begins to wait. `Err` if there is nothing to wait for: not started, or on another host.
-    pub fn new(run_dir: &RunDir, entry: Entry) -> Result<Self> {
+    /// Begins to wait, whatever was seen before. `Err` if there is nothing to wait for: closed, not started, or on another host.
+    pub fn of_entry(run_dir: &RunDir, entry: Entry) -> Result<Self> {
         let Some((record, phase)) = next_phase(run_dir, &entry, &mut None)? else {
             return Err(Error::refused(format!("{} was closed", entry.id)));
         };
-        Ok(Self { entry, record, phase })
+        Ok(Self { entry, record, phase, end: End::Unseen })
+    }
+
+    /// Begins to wait. `Err` if there is nothing to wait for: not started, or on another host. What was seen counts, also if it
+    /// was closed since.
+    pub fn new(run_dir: &RunDir, seen: Observed) -> Result<Self> {
+        let Observed { entry, record, life } = seen;
+        let is_over = matches!(life, Life::Ended);
+        let (end, kept) = match life {
+            Life::Alive { pin: Pin::Held(pidfd), .. } => (End::Unseen, Some(pidfd)),
+            // It was waited for, and whoever did that says so.
+            Life::Ending(Unrecorded::NotWritten) => (End::Told, None),
+            _ => (End::Unseen, None),
+        };
+        let mut one = Self { entry, record, phase: Phase::Over, end };
+        if !is_over {
+            one.go_on(run_dir, kept)?;
+        }
+        Ok(one)
+    }
+
+    /// Whether it was told that its end is late in being recorded.
+    pub fn is_told_late(&self) -> bool {
+        matches!(self.end, End::Told)
+    }
+
+    /// Its pidfd, as long as nothing is known of its end and a monitor has to record that.
+    fn unseen_end(&self) -> Option<PollFd<'_>> {
+        match &self.phase {
+            Phase::Monitor(_, Some(pidfd)) if matches!(self.end, End::Unseen) => {
+                Some(PollFd::new(pidfd, PollFlags::IN))
+            }
+            _ => None,
+        }
+    }
+
+    /// When its end should be on record.
+    fn due(&self) -> Deadline {
+        match (&self.phase, self.end) {
+            (Phase::Monitor(..), End::Seen(due)) => due,
+            _ => Deadline::NEVER,
+        }
     }
 
     /// Lets go of its descriptors: nothing more can be waited for.
     fn released(mut self) -> Self {
-        if !self.is_over() {
+        if !self.is_done() {
             self.phase = Phase::GivenUp;
         }
         self
+    }
+
+    /// Whether there is nothing more to wait for.
+    fn is_done(&self) -> bool {
+        self.is_over() || self.was_closed()
+    }
+
+    /// Whether it was closed while it was waited for, and nobody can tell how it ended.
+    pub fn was_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed)
     }
 
     /// Whether it has ended and the record is final.
@@ -70,11 +139,17 @@ impl Waiting {
 
     /// Looks again after something happened.
     pub fn advance(&mut self, run_dir: &RunDir) -> Result<()> {
-        let mut kept = match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Monitor(_, pidfd) => pidfd,
-            Phase::End(pidfd) | Phase::Reaping(pidfd) => Some(pidfd),
-            Phase::Over | Phase::GivenUp => return Ok(()),
-        };
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Monitor(_, pidfd) => self.go_on(run_dir, pidfd),
+            Phase::End(pidfd) | Phase::Reaping(pidfd) => self.go_on(run_dir, Some(pidfd)),
+            other => {
+                self.phase = other;
+                Ok(())
+            }
+        }
+    }
+
+    fn go_on(&mut self, run_dir: &RunDir, mut kept: Option<OwnedFd>) -> Result<()> {
         match next_phase(run_dir, &self.entry, &mut kept)? {
             Some((record, phase)) => (self.record, self.phase) = (record, phase),
             None => self.end_without_record(kept)?,
@@ -101,11 +176,7 @@ impl Waiting {
                 outcome.apply_to(&mut self.record, &[]);
                 Phase::Over
             }
-            (None, Some(next)) => next,
-            (None, None) => {
-                let what = format!("{} was closed while it was waited for", self.entry.id);
-                return Err(Error::refused(what));
-            }
+            (None, next) => next.unwrap_or(Phase::Closed),
         };
         Ok(())
     }
@@ -117,7 +188,7 @@ impl Waiting {
             Phase::Monitor(watch, _) => PollFd::new(watch, PollFlags::empty()),
             Phase::End(pidfd) => PollFd::new(pidfd, PollFlags::IN),
             Phase::Reaping(pidfd) => PollFd::new(pidfd, PollFlags::empty()),
-            Phase::Over | Phase::GivenUp => return None,
+            Phase::Over | Phase::Closed | Phase::GivenUp => return None,
         })
     }
 }
@@ -238,14 +309,24 @@ fn unseen(run_dir: &RunDir, entry: &Entry, record: Record, why: &str) -> Result<
     Ok((observe::ended_unseen(run_dir, same, record, why).record, Phase::Over))
 }
 
-/// Waits until all have ended, or with `any` until one has. `false`: the time ran out first.
-pub fn wait(run_dir: &RunDir, all: &mut [Waiting], any: bool, deadline: Deadline) -> Result<bool> {
+/// Waits until all have ended, or with `any` until one has. `false`: the time ran out first. `late` is shown, once, what has ended
+/// while its monitor cannot record that: whoever waits should know for whom.
+pub fn wait(
+    run_dir: &RunDir,
+    all: &mut [Waiting],
+    any: bool,
+    deadline: Deadline,
+    late: &dyn Fn(&Waiting),
+) -> Result<bool> {
     loop {
-        let over = all.iter().filter(|one| one.is_over()).count();
-        if over == all.len() || (any && over > 0) {
+        if all.iter().all(Waiting::is_done) || (any && all.iter().any(Waiting::is_over)) {
             return Ok(true);
         }
         let ready = sleep(all, deadline)?;
+        for one in all.iter_mut().filter(|one| one.due().is_past()) {
+            one.end = End::Told;
+            late(one);
+        }
         if ready.is_empty() {
             if deadline.is_past() {
                 return Ok(false);
@@ -258,51 +339,77 @@ pub fn wait(run_dir: &RunDir, all: &mut [Waiting], any: bool, deadline: Deadline
     }
 }
 
-/// Which of them something happened to.
-fn sleep(all: &[Waiting], deadline: Deadline) -> Result<Vec<usize>> {
-    let mut indexes = Vec::with_capacity(all.len());
-    let mut fds = Vec::with_capacity(all.len());
+/// Which of them something happened to. Of ends that are still to be recorded it is only noted that they are.
+fn sleep(all: &mut [Waiting], deadline: Deadline) -> Result<Vec<usize>> {
+    let mut indexes = Vec::with_capacity(2 * all.len());
+    let mut fds = Vec::with_capacity(2 * all.len());
+    let mut first = deadline;
     for (at, one) in all.iter().enumerate() {
+        first = first.min(one.due());
         if let Some(fd) = one.poll_fd() {
-            indexes.push(at);
+            indexes.push((at, false));
+            fds.push(fd);
+        }
+        if let Some(fd) = one.unseen_end() {
+            indexes.push((at, true));
             fds.push(fd);
         }
     }
-    let left = deadline.left().and_then(|left| Timespec::try_from(left).ok());
+    let left = first.left().and_then(|left| Timespec::try_from(left).ok());
     match poll(&mut fds, left.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(e) => return Err(failed(e.into())),
     }
     let happened = |fd: &PollFd<'_>| !fd.revents().is_empty();
-    Ok(indexes.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(at, _)| at).collect())
+    let happened: Vec<_> =
+        indexes.into_iter().zip(&fds).filter(|(_, fd)| happened(fd)).map(|(what, _)| what).collect();
+    let mut ready = Vec::with_capacity(happened.len());
+    for (at, is_end) in happened {
+        if is_end {
+            all[at].end = End::Seen(Deadline::after(RECORDING));
+        } else {
+            ready.push(at);
+        }
+    }
+    Ok(ready)
 }
 
 /// Begins to wait for several. Each takes two descriptors.
-pub fn begin(run_dir: &RunDir, entries: impl IntoIterator<Item = Entry>) -> Result<Vec<Waiting>> {
-    entries.into_iter().map(|entry| Waiting::new(run_dir, entry)).collect()
+fn begin(run_dir: &RunDir, seen: impl IntoIterator<Item = Observed>) -> Result<Vec<Waiting>> {
+    seen.into_iter().map(|seen| Waiting::new(run_dir, seen)).collect()
 }
 
 /// Waits for the first to end. Returns all of them, and whether it was in time.
-pub fn for_any(run_dir: &RunDir, entries: Vec<Entry>, deadline: Deadline) -> Result<(Vec<Waiting>, bool)> {
+pub fn for_any(
+    run_dir: &RunDir,
+    seen: Vec<Observed>,
+    deadline: Deadline,
+    late: &dyn Fn(&Waiting),
+) -> Result<(Vec<Waiting>, bool)> {
     fd::raise_limit();
-    let mut all = begin(run_dir, entries)?;
-    let in_time = wait(run_dir, &mut all, true, deadline)?;
+    let mut all = begin(run_dir, seen)?;
+    let in_time = wait(run_dir, &mut all, true, deadline, late)?;
     Ok((all, in_time))
 }
 
 /// Waits until all have ended. Returns all of them, and whether it was in time.
 ///
 /// Of more than descriptors allow, some are waited for after the others: the end is the same.
-pub fn for_all(run_dir: &RunDir, entries: Vec<Entry>, deadline: Deadline) -> Result<(Vec<Waiting>, bool)> {
+pub fn for_all(
+    run_dir: &RunDir,
+    seen: Vec<Observed>,
+    deadline: Deadline,
+    late: &dyn Fn(&Waiting),
+) -> Result<(Vec<Waiting>, bool)> {
     const FEW: usize = 4;
     const SPARE: usize = 16;
-    let at_once = if entries.len() <= FEW { FEW } else { fd::raise_limit().saturating_sub(SPARE) / 2 };
-    let mut all = Vec::with_capacity(entries.len());
+    let at_once = if seen.len() <= FEW { FEW } else { fd::raise_limit().saturating_sub(SPARE) / 2 };
+    let mut all = Vec::with_capacity(seen.len());
     let mut in_time = true;
-    let mut rest = entries.into_iter().peekable();
+    let mut rest = seen.into_iter().peekable();
     while rest.peek().is_some() {
         let mut some = begin(run_dir, rest.by_ref().take(at_once.max(FEW)))?;
-        in_time &= wait(run_dir, &mut some, false, deadline)?;
+        in_time &= wait(run_dir, &mut some, false, deadline, late)?;
         all.extend(some.into_iter().map(Waiting::released));
     }
     Ok((all, in_time))

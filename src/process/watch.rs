@@ -110,9 +110,9 @@ impl Watcher {
             change = Change::Some;
             match one.advance(run_dir) {
                 Ok(()) if one.is_over() => over.push(id.clone()),
-                Ok(()) => {}
-                // It was closed, or there are no descriptors just now: a new record of it is still told of.
-                Err(_) => lost.push(id.clone()),
+                Ok(()) if !one.was_closed() => {}
+                // Or there are no descriptors just now: a new record of it is still told of.
+                Ok(()) | Err(_) => lost.push(id.clone()),
             }
         }
         for id in over {
@@ -232,7 +232,7 @@ impl Watcher {
             }
             // An error: it was not started, or cannot be waited for. If that changes, its record does.
             let Ok(Some(entry)) = run_dir.entry(&id) else { continue };
-            match Waiting::new(run_dir, entry) {
+            match Waiting::of_entry(run_dir, entry) {
                 Ok(one) if one.is_over() => self.forget(&id),
                 Ok(one) => drop(self.waiting.insert(id, one)),
                 Err(_) => {}

@@ -1,10 +1,13 @@
 //! `join`: waiting for the end, and telling the truth about it.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::harness::{Shell, TestEnv, skipped};
+use crate::harness::{Shell, TestEnv, eventually, skipped};
 
 /// More than a timeout of nothing may take, less than a wait for a `sleep 1000`.
 const SOON: Duration = Duration::from_secs(5);
@@ -357,4 +360,48 @@ fn more_processes_than_descriptors_are_all_joined() {
         )
         .output();
     assert_eq!(output.success(), "124\n0\n143\n32");
+}
+
+#[test]
+fn an_end_that_is_late_in_being_recorded_is_told_to_who_waits() {
+    let env = TestEnv::new();
+    let gate = env.gate("gate");
+    let id = env.start(&["-n", "late"], &["sh", "-c", &format!("{}; exit 3", gate.wait())]);
+    let monitor = env.monitor_pid(&id);
+    let mut join = env.bash("exec procctl join late 2> said").spawn();
+    join.wait_until_blocked();
+    kill(Pid::from_raw(monitor), Signal::SIGSTOP).unwrap();
+    gate.open();
+    let said = eventually("it is told", || {
+        let said = fs::read_to_string(env.path("said")).unwrap();
+        said.contains("hint: ").then_some(said)
+    });
+    assert!(
+        said.starts_with(&format!("procctl: {id} (late) has ended, and its end is not recorded yet\n")),
+        "{said}"
+    );
+    assert!(join.is_running());
+    kill(Pid::from_raw(monitor), Signal::SIGCONT).unwrap();
+    join.wait().exits(3);
+    assert_eq!(fs::read_to_string(env.path("said")).unwrap(), said, "it is told once");
+}
+
+#[test]
+fn what_is_joined_under_a_new_name_is_joined() {
+    let env = TestEnv::new();
+    let (first, second) = (env.gate("first"), env.gate("second"));
+    let one = env.start(&["-n", "one"], &["sh", "-c", &format!("{}; exit 3", first.wait())]);
+    let two = env.start(&["-n", "two"], &["sh", "-c", &second.wait()]);
+    let mut join = env.procctl(["join", "one", "two"]).spawn();
+    join.wait_until_blocked();
+    first.open();
+    eventually("it has ended", || (env.get(&one, "state") == "stopped").then_some(()));
+    // It has been taken in: it waits for the other alone.
+    join.wait_until_blocked();
+    env.ok(["set", &one, "name=other"]);
+    second.open();
+    join.wait().exits(3);
+    assert_eq!(env.get(&two, "exitcode"), "0");
+    env.start(&["-n", "other"], &["sh", "-c", "exit 7"]);
+    assert_eq!(env.join("other"), 7);
 }

@@ -5,11 +5,14 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use nix::libc;
 
 use crate::harness::{Gate, Running, TestEnv, eventually};
-use crate::tracer::{SystemCall, Traced, Until, trace, trace_beside};
+use crate::tracer::{Aim, Fault, SystemCall, Traced, Until, trace, trace_beside};
 
 /// `procctl ARG...` again and again, each time with `deed` done before another one of its system calls, from the first of its own.
 /// `prepare` makes a process for each time, which has ended after it.
@@ -20,10 +23,7 @@ fn beside_each_step<T>(
     deed: impl Fn(&str, &T),
     check: impl Fn(&str, &Traced),
 ) {
-    let whole = trace(env, args, Until::End, None);
-    // What comes before procctl looks at its standard streams is the C library's.
-    let is_first = |call: &SystemCall| call.number == libc::SYS_fcntl && call.arguments[0] == 0;
-    for at in whole.calls[0].iter().position(is_first).unwrap().. {
+    for at in first_step(env, args).. {
         let (id, scene) = prepare();
         let mut is_done = false;
         let traced = trace_beside(env, args, at, &mut || {
@@ -40,6 +40,12 @@ fn beside_each_step<T>(
             break;
         }
     }
+}
+
+/// What comes before procctl looks at its standard streams is the C library's.
+fn first_step(env: &TestEnv, args: &[&str]) -> usize {
+    let is_first = |call: &SystemCall| call.number == libc::SYS_fcntl && call.arguments[0] == 0;
+    trace(env, args, Until::End, None).calls[0].iter().position(is_first).unwrap()
 }
 
 /// A file name that no other has.
@@ -88,7 +94,7 @@ fn one_whose_end_is_being_recorded_is_found_and_no_older_one_instead() {
         let recorded = || {
             let id = start_by_another(&env, "exit 3");
             assert_eq!(env.join(&id), 3);
-            let ended = entry_of(&env, &id);
+            let ended = eventually("its monitor has moved the entry", || entry_of(&env, &id));
             let mut parts: Vec<&str> = ended.file_name().unwrap().to_str().unwrap().split('.').collect();
             parts[1] = "0";
             let bucket = ended.parent().unwrap().file_name().unwrap();
@@ -109,14 +115,12 @@ fn one_whose_end_is_being_recorded_is_found_and_no_older_one_instead() {
 }
 
 /// The entry of an ended process in the index by name.
-fn entry_of(env: &TestEnv, id: &str) -> PathBuf {
+fn entry_of(env: &TestEnv, id: &str) -> Option<PathBuf> {
     let buckets = fs::read_dir(env.run_dir().join("names/ended")).unwrap();
     let mut entries = buckets.flat_map(|bucket| fs::read_dir(bucket.unwrap().path()).unwrap());
-    entries
-        .find_map(|entry| {
-            Some(entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == id))
-        })
-        .unwrap()
+    entries.find_map(|entry| {
+        Some(entry.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == id))
+    })
 }
 
 #[test]
@@ -165,4 +169,95 @@ fn one_that_is_started_during_the_look_is_found() {
             env.ok(["kill", "--wait", id]);
         }
     });
+}
+
+/// A start puts its process on the shelf of live ones first of all.
+#[test]
+fn one_whose_start_was_cut_off_hides_no_ended_one() {
+    let env = TestEnv::new();
+    older(&env);
+    let id = env.ok(["create", "-n", "w", "--", "sleep", "1000"]);
+    let args = ["start", &*id];
+    let whole = trace(&env, &args, Until::Idle, None);
+    assert_eq!(whole.code, Some(0), "{whole:?}");
+    env.ok(["kill", "--wait", &id]);
+    env.ok(["close", &id]);
+    for (at, call) in whole.calls[0].iter().enumerate() {
+        let nth = whole.calls[0][..at].iter().filter(|before| before.number == call.number).count();
+        let id = env.ok(["create", "-n", "w", "--", "sleep", "1000"]);
+        let aim = Aim { depth: 0, number: call.number, nth, fault: Fault::Kill };
+        trace(&env, &["start", &id], Until::Idle, Some(aim));
+        if env.get(&id, "state") == "initial" {
+            assert_eq!(env.join("w"), 4, "step {at}: {call:?}");
+        }
+        env.ok(["kill", "--all", "--wait"]);
+        env.ok(["close", &id]);
+    }
+}
+
+#[test]
+fn one_that_is_given_another_name_during_the_look_is_among_all() {
+    let env = TestEnv::new();
+    let live = || (env.sleeper(&["-n", "w"]), ());
+    let renamed = |id: &str, (): &()| assert_eq!(env.ok(["set", id, &format!("name={}", another("w"))]), "");
+    for args in [&["kill", "--all", "--wait"][..], &["status", "--alive"]] {
+        beside_each_step(&env, args, live, renamed, |id, traced| {
+            assert_eq!(traced.code, Some(0), "{traced:?}");
+            let is_right = if args[0] == "kill" {
+                env.get(id, "state") == "stopped"
+            } else {
+                traced.stdout.contains(id)
+            };
+            assert!(is_right, "{args:?}: {traced:?}");
+            env.ok(["kill", "--wait", id]);
+        });
+    }
+}
+
+#[test]
+fn one_that_is_started_during_a_change_of_its_name_gets_that_name() {
+    let env = &TestEnv::new();
+    let initial = || (env.ok(["create", "-n", "w", "--", "sleep", "1000"]), ());
+    thread::scope(|scope| {
+        let starting = RefCell::new(None);
+        // It may have to wait for the change. By another thread: a tracer takes the children of its own for tracees.
+        let starts = |id: &str, (): &()| {
+            let (id, (done, is_done)) = (id.to_owned(), channel());
+            let starts = move || {
+                env.ok(["start", &id]);
+                let _ = done.send(());
+            };
+            starting.replace(Some(scope.spawn(starts)));
+            let _ = is_done.recv_timeout(Duration::from_millis(50));
+        };
+        beside_each_step(env, &["set", "w", "name=v"], initial, starts, |id, traced| {
+            assert_eq!(traced.code, Some(0), "{traced:?}");
+            starting.take().unwrap().join().unwrap();
+            assert_eq!(env.get(id, "name"), "v");
+            assert_eq!(env.get(id, "state"), "started");
+            env.ok(["kill", "--wait", id]);
+        });
+    });
+}
+
+#[test]
+fn one_that_is_closed_during_the_wait_keeps_nobody_from_the_others() {
+    let env = TestEnv::new();
+    for at in (first_step(&env, &["terminate", "nobody"])..).step_by(3) {
+        let yields = env.sleeper(&[]);
+        let resists = env.start_ready(&[], "trap '' TERM; echo ready; exec sleep 1000");
+        let args = ["terminate", "--kill-after", "0.05", &yields, &resists];
+        let traced = trace_beside(&env, &args, at, &mut || {
+            env.ok(["terminate", "--wait", &yields]);
+            env.ok(["close", &yields]);
+        });
+        assert!(!traced.hung, "step {at}: {traced:?}");
+        // It may have been closed before it was looked for.
+        let is_right = traced.code == Some(0) || traced.stderr.contains("no process");
+        assert!(is_right && env.get(&resists, "exitcode") == "-9", "step {at}: {traced:?}");
+        env.ok(["kill", "--all", "--tree", "--wait"]);
+        if traced.hit.is_none() {
+            break;
+        }
+    }
 }

@@ -74,24 +74,26 @@ pub(super) fn prepare(
 /// A process in state `initial`, ready to be spawned.
 #[inline(never)]
 pub(super) fn recorded(run_dir: &RunDir, entry: Entry) -> Result<Box<Job<'_>>> {
-    let before = not_started(&entry)?;
-    let streams = Streams {
-        input: Stream::from_record(&before.stdin),
-        output: Stream::from_record(&before.stdout),
-        error: Stream::from_record(&before.stderr),
-    };
-    let files = streams.open_files()?;
-    let Some(life) = entry.begin_start()? else {
-        // Started by somebody else; or `set` is at work, or a start that will fail: those are waited for.
-        entry.wait_for_start()?;
-        return recorded(run_dir, entry);
-    };
-    // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
-    if entry.dir.has(STARTING)? {
+    let (streams, files, life) = loop {
+        let before = not_started(&entry)?;
+        let streams = Streams {
+            input: Stream::from_record(&before.stdin),
+            output: Stream::from_record(&before.stdout),
+            error: Stream::from_record(&before.stderr),
+        };
+        let files = streams.open_files()?;
+        let Some(life) = entry.begin_start()? else {
+            // Started by somebody else; or `set` is at work, or a start that will fail: those are waited for.
+            entry.wait_for_start()?;
+            continue;
+        };
+        // The life lock is ours: a start before this one is over. If it was cut off, its outcome is settled first.
+        if !entry.dir.has(STARTING)? {
+            break (streams, files, life);
+        }
         drop(life);
         recover::settle(run_dir, &entry)?;
-        return recorded(run_dir, entry);
-    }
+    };
     let mut record = not_started(&entry)?;
     let creator = parent_of_recorded(run_dir, &record)?;
     if let Some(creator) = &creator {

@@ -322,9 +322,11 @@ pub(super) fn judge(
         }
         Operation::Get(tag, field) => judge_get(model, begun, answer, *tag, field),
         Operation::Rename(tag, _) => {
-            let allowed =
-                ["is unique", "while it is being started"].iter().any(|why| answer.stderr.contains(why));
-            if answer.status == 0 || allowed { Ok(()) } else { excuse(model, *tag, begun, answer) }
+            if answer.status == 0 || answer.stderr.contains("is unique") {
+                Ok(())
+            } else {
+                excuse(model, *tag, begun, answer)
+            }
         }
         Operation::Logs(tag) => judge_logs(model, begun, answer, *tag),
         Operation::Close(tag) => {
