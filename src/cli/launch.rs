@@ -50,7 +50,7 @@ pub struct Launch {
     /// Take the authkey from a file instead of the parent
     #[arg(long, value_name = "FILE")]
     pub authkey_file: Option<PathBuf>,
-    /// Print the record instead of the id
+    /// Print the record as JSON, not the id
     #[arg(long)]
     pub json: bool,
 }

@@ -25,7 +25,11 @@ pub(super) fn run(session: &Session, args: &Close) -> Outcome {
     if all {
         observe::all(&run_dir, |_, seen, _| {
             match seen {
-                Ok(seen) => found.extend(seen.filter(Observed::is_over).map(Observed::released)),
+                // The live ones are passed over; one whose end is not recorded yet is said to be.
+                Ok(seen) => found.extend(
+                    seen.filter(|seen| seen.is_over() || matches!(seen.life, Life::Ending(_)))
+                        .map(Observed::released),
+                ),
                 Err(e) => failed(e),
             }
             Ok(())

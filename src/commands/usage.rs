@@ -47,7 +47,14 @@ fn better_hint(error: &Error, arguments: &[OsString]) -> Option<String> {
     match (error.kind(), command) {
         (ErrorKind::InvalidSubcommand, _) => Some(match known_elsewhere_as(command) {
             Some(here) => format!("procctl {here}"),
-            None => "procctl --help lists the commands".to_owned(),
+            None => match error.get(ContextKind::SuggestedSubcommand) {
+                // The most similar one is the last.
+                Some(ContextValue::Strings(similar)) if !similar.is_empty() => {
+                    let best: Vec<&str> = similar.iter().rev().take(2).map(String::as_str).collect();
+                    format!("procctl {}", best.join(", procctl "))
+                }
+                _ => "procctl --help lists the commands".to_owned(),
+            },
         }),
         (ErrorKind::UnknownArgument, "kill") => {
             let is_signal =
@@ -105,7 +112,7 @@ fn known_elsewhere_as(command: &str) -> Option<&'static str> {
         "stop" | "term" | "signal" => "terminate",
         "wait" => "join",
         "ps" | "ls" | "list" | "show" | "top" => "status",
-        "rm" | "remove" | "delete" | "forget" | "prune" => "close",
+        "rm" | "remove" | "delete" | "forget" | "prune" | "clean" => "close",
         "exec" | "spawn" | "launch" => "start",
         "log" | "tail" => "logs",
         "inspect" => "get",

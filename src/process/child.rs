@@ -86,6 +86,8 @@ impl Failure {
             Self::Killed => {
                 Error::refused(format!("the new process was killed before it could execute {command}"))
             }
+            // Only a name is looked for.
+            Self::NotFound if command.contains('/') => exec(status::NOT_FOUND, os(libc::ENOENT)),
             Self::NotFound => exec(status::NOT_FOUND, io::Error::other("command not found")),
             Self::Exec(e) => exec(status::CANNOT_EXECUTE, os(e)),
             Self::Interpreter => exec(

@@ -314,3 +314,20 @@ fn a_directory_that_is_none_of_procctls_is_not_to_be_changed() {
     let said = refused();
     assert!(!said.contains("chmod"), "{said}");
 }
+
+#[test]
+fn a_command_that_is_nearly_right_is_guessed() {
+    let env = TestEnv::new();
+    for (typed, meant) in [("stauts", "status"), ("strat", "start"), ("jion", "join"), ("clean", "close")] {
+        let said = env.procctl([typed]).output();
+        said.refused(125, &[typed]);
+        assert!(said.stderr().contains(&format!("hint: procctl {meant}")), "{said:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_command_that_was_looked_for() {
+    let env = TestEnv::new();
+    env.refused(["start", "--", "/no/such/file"], 127, &["/no/such/file: No such file or directory"]);
+    env.refused(["start", "--", "no-such-command"], 127, &["no-such-command: command not found"]);
+}

@@ -1,8 +1,10 @@
 //! `close`: forgetting what has ended.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 
-use crate::harness::{TestEnv, eventually};
+use crate::harness::{TestEnv, eventually, is_gone};
 use crate::support::files_below;
 
 /// Does anything in the run directory still speak of `id`, in a path or in a file?
@@ -171,4 +173,19 @@ fn older_than_alone_means_all_of_that_age() {
     env.ok(["close", "--older-than", "0"]);
     assert_eq!(env.get(&alive, "state"), "started");
     assert_eq!(env.status().len(), 1);
+}
+
+#[test]
+fn all_says_whose_end_is_not_recorded_yet() {
+    let env = TestEnv::new();
+    let gate = env.gate("gate");
+    let id = env.start(&[], &["sh", "-c", &gate.wait()]);
+    let (pid, monitor) = (env.pid(&id), env.monitor_pid(&id));
+    kill(Pid::from_raw(monitor), Signal::SIGSTOP).unwrap();
+    gate.open();
+    eventually("it has ended", || is_gone(pid).then_some(()));
+    env.refused(["close", "--all"], 125, &[&id, "its end is not recorded yet"]);
+    kill(Pid::from_raw(monitor), Signal::SIGCONT).unwrap();
+    assert_eq!(env.join(&id), 0);
+    env.ok(["close", "--all"]);
 }
