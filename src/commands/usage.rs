@@ -47,14 +47,9 @@ fn better_hint(error: &Error, arguments: &[OsString]) -> Option<String> {
     match (error.kind(), command) {
         (ErrorKind::InvalidSubcommand, _) => Some(match known_elsewhere_as(command) {
             Some(here) => format!("procctl {here}"),
-            None => match error.get(ContextKind::SuggestedSubcommand) {
-                // The most similar one is the last.
-                Some(ContextValue::Strings(similar)) if !similar.is_empty() => {
-                    let best: Vec<&str> = similar.iter().rev().take(2).map(String::as_str).collect();
-                    format!("procctl {}", best.join(", procctl "))
-                }
-                _ => "procctl --help lists the commands".to_owned(),
-            },
+            None => {
+                similar_to(error, command).unwrap_or_else(|| "procctl --help lists the commands".to_owned())
+            }
         }),
         (ErrorKind::UnknownArgument, "kill") => {
             let is_signal =
@@ -104,6 +99,17 @@ pub(super) fn first_word(grammar: &clap::Command, words: &[&str]) -> Option<usiz
         at += if takes_value(words[at]) { 2 } else { 1 };
     }
     words.get(at).map(|_| at)
+}
+
+/// The commands that may have been meant. What is mistyped has the right letter first, nearly always.
+fn similar_to(error: &Error, command: &str) -> Option<String> {
+    let Some(ContextValue::Strings(similar)) = error.get(ContextKind::SuggestedSubcommand) else {
+        return None;
+    };
+    let same_letter = |other: &&String| other.chars().next() == command.chars().next();
+    // The most similar one is the last.
+    let best: Vec<&str> = similar.iter().rev().filter(same_letter).take(2).map(String::as_str).collect();
+    (!best.is_empty()).then(|| format!("procctl {}", best.join(", procctl ")))
 }
 
 /// What other tools call our commands.

@@ -323,7 +323,7 @@ fn a_monitor_that_is_stopped_does_not_keep_the_others_from_being_undone() {
     let program = env.file("program", script);
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     let output = env.procctl(["start", "--count", "5000", "--", program.to_str().unwrap()]).output();
-    output.refused(127, &["none of 5000 was started", "command not found"]);
+    output.refused(127, &["none of 5000 was started", "No such file or directory"]);
     // It finds its process forgotten, and leaves.
     for pid in env.os_processes() {
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGCONT);
