@@ -1,6 +1,6 @@
 //! Following processes: sleeping until one of them has written, has been started, or has ended.
 //!
-//! There is no timer: changes in the directory of a process come by inotify, its end as for `join` (see [`wait`]).
+//! There is no timer: changes in the directory of a process come by inotify, its end as for `join` (see [`super::wait`]).
 
 use std::collections::{BTreeSet, HashMap};
 use std::os::fd::{AsFd, OwnedFd};
