@@ -34,8 +34,7 @@ pub(super) fn unrecorded(seen: &Observed) {
 
 /// As [`unrecorded`], of one that ended while it was waited for.
 pub(super) fn late(one: &Waiting) {
-    let is_adopted = one.record.monitor.is_some_and(|monitor| monitor.adopted);
-    let why = if is_adopted { Unrecorded::NotReaped } else { Unrecorded::NotWritten };
+    let why = if observe::is_adopted(&one.record) { Unrecorded::NotReaped } else { Unrecorded::NotWritten };
     unrecorded_end(&one.record, &one.entry, why);
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{Outcome, Session, report};
 use crate::cli::{Interrupt, Kill, Targets, Terminate};
-use crate::process::entry::Entry;
 use crate::process::error::{Error, Result, status};
 use crate::process::family;
+use crate::process::id::Id;
 use crate::process::observe::{self, Observed};
 use crate::process::record::Action;
 use crate::process::reference::{self, Purpose, Resolver};
@@ -154,7 +154,7 @@ fn wait_for(
     }
     let mut killed = Vec::new();
     for one in all.iter().filter(|one| !one.is_over()) {
-        match kill_one(run_dir, &one.entry) {
+        match kill_one(run_dir, &one.record.id) {
             Ok(seen) => killed.extend(seen),
             // It may be another user's by now. The others are killed all the same.
             Err(e) => failures.add(e),
@@ -169,8 +169,8 @@ fn denied() -> std::io::Error {
 }
 
 /// `None` if it was closed.
-fn kill_one(run_dir: &RunDir, entry: &Entry) -> Result<Option<Observed>> {
-    let seen = observe::by_id(run_dir, &entry.id)?;
+fn kill_one(run_dir: &RunDir, id: &Id) -> Result<Option<Observed>> {
+    let seen = observe::by_id(run_dir, id)?;
     if let Some(seen) = &seen {
         signal::send(seen, Order::KILL)?;
     }

@@ -167,12 +167,15 @@ fn prepare(plan: &Plan, entry: &Entry, record: &mut Record, monitor: i32) -> Res
 
 /// As execvp(3) searches, but without a shell for files that are no programs.
 fn exec(plan: &Plan, executing: &AtomicBool) -> Failure {
-    let mut denied = false;
+    let (mut denied, mut is_there) = (false, false);
     for candidate in &plan.candidates {
         // Whoever is killed in an exec that is about to fail can't be told from the command. So none is tried in vain that can be
         // known to be.
         let error = match rustix::fs::stat(candidate.as_c_str()) {
-            Ok(_) => process::exec(candidate, &plan.arguments, &plan.environment, executing),
+            Ok(_) => {
+                is_there = true;
+                process::exec(candidate, &plan.arguments, &plan.environment, executing)
+            }
             Err(e) => e.into(),
         };
         match number(&error) {
@@ -182,10 +185,9 @@ fn exec(plan: &Plan, executing: &AtomicBool) -> Failure {
         }
     }
     // ENOENT is said of a file that is there, too: when its interpreter is not.
-    let is_there = |file: &CString| rustix::fs::access(file.as_c_str(), rustix::fs::Access::EXISTS).is_ok();
     if denied {
         Failure::Exec(libc::EACCES)
-    } else if plan.candidates.iter().any(is_there) {
+    } else if is_there {
         Failure::Interpreter
     } else {
         Failure::NotFound

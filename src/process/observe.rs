@@ -313,7 +313,7 @@ pub fn observe(run_dir: &RunDir, entry: Entry) -> Result<Option<Observed>> {
 const REAPING: Duration = Duration::from_millis(50);
 
 /// Whether its monitor is one that has to wait for somebody else to reap the process.
-fn is_adopted(record: &Record) -> bool {
+pub fn is_adopted(record: &Record) -> bool {
     record.monitor.is_some_and(|monitor| monitor.adopted)
 }
 

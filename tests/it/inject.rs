@@ -483,18 +483,13 @@ fn faults(call: SystemCall) -> Vec<Fault> {
 fn matrix(deed: Deed) -> Vec<Aim> {
     let (traced, wrong) = Stage::new().attempt(deed, None);
     assert!(wrong.is_empty(), "{deed:?} without a fault: {wrong:#?}");
-    // What comes before procctl looks at its standard streams is the C library's.
-    let is_first = |call: &SystemCall| call.number == libc::SYS_fcntl && call.arguments[0] == 0;
     let mut all = Vec::new();
     for (depth, calls) in traced.calls.iter().enumerate() {
-        let first = if depth == 0 { calls.iter().position(is_first).unwrap() } else { 0 };
-        for (at, &call) in calls.iter().enumerate().skip(first) {
-            let number = call.number;
-            let nth = calls[..at].iter().filter(|before| before.number == number).count();
+        for (at, &call) in calls.iter().enumerate().skip(traced.first_own(depth)) {
             let mut faults = faults(call);
             // `--tree` waits for what it may not signal.
             faults.retain(|&fault| deed != Deed::KillTree || fault != Fault::Fails(Errno::EPERM));
-            all.extend(faults.into_iter().map(|fault| Aim { depth, number, nth, fault }));
+            all.extend(faults.into_iter().map(|fault| traced.aim(depth, at, fault)));
         }
     }
     all
@@ -625,8 +620,7 @@ fn a_command_that_is_not_there_was_never_started() {
     assert_eq!(whole.code, Some(127), "{whole:?}");
     for (depth, calls) in whole.calls.iter().enumerate().skip(1) {
         for (at, call) in calls.iter().enumerate() {
-            let nth = calls[..at].iter().filter(|before| before.number == call.number).count();
-            let aim = Aim { depth, number: call.number, nth, fault: Fault::Kill };
+            let aim = whole.aim(depth, at, Fault::Kill);
             let traced = trace(&env, &args, Until::End, Some(aim));
             assert_eq!(traced.hit.map(|hit| hit.number), Some(call.number));
             assert_ne!(traced.code, Some(0), "{aim:?}: {traced:?}");

@@ -9,10 +9,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-use nix::libc;
-
 use crate::harness::{Gate, Running, TestEnv, eventually};
-use crate::tracer::{Aim, Fault, SystemCall, Traced, Until, trace, trace_beside};
+use crate::tracer::{Fault, Traced, Until, trace, trace_beside};
 
 /// `procctl ARG...` again and again, each time with `deed` done before another one of its system calls, from the first of its own.
 /// `prepare` makes a process for each time, which has ended after it.
@@ -42,10 +40,8 @@ fn beside_each_step<T>(
     }
 }
 
-/// What comes before procctl looks at its standard streams is the C library's.
 fn first_step(env: &TestEnv, args: &[&str]) -> usize {
-    let is_first = |call: &SystemCall| call.number == libc::SYS_fcntl && call.arguments[0] == 0;
-    trace(env, args, Until::End, None).calls[0].iter().position(is_first).unwrap()
+    trace(env, args, Until::End, None).first_own(0)
 }
 
 /// A file name that no other has.
@@ -183,10 +179,8 @@ fn one_whose_start_was_cut_off_hides_no_ended_one() {
     env.ok(["kill", "--wait", &id]);
     env.ok(["close", &id]);
     for (at, call) in whole.calls[0].iter().enumerate() {
-        let nth = whole.calls[0][..at].iter().filter(|before| before.number == call.number).count();
         let id = env.ok(["create", "-n", "w", "--", "sleep", "1000"]);
-        let aim = Aim { depth: 0, number: call.number, nth, fault: Fault::Kill };
-        trace(&env, &["start", &id], Until::Idle, Some(aim));
+        trace(&env, &["start", &id], Until::Idle, Some(whole.aim(0, at, Fault::Kill)));
         if env.get(&id, "state") == "initial" {
             assert_eq!(env.join("w"), 4, "step {at}: {call:?}");
         }

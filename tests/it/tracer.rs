@@ -66,6 +66,22 @@ pub(crate) struct Traced {
     pub(crate) hung: bool,
 }
 
+impl Traced {
+    /// Where procctl's own system calls begin, in the process at that depth: what comes before it looks at its standard streams is
+    /// the C library's.
+    pub(crate) fn first_own(&self, depth: usize) -> usize {
+        let is_first = |call: &SystemCall| call.number == libc::SYS_fcntl && call.arguments[0] == 0;
+        if depth == 0 { self.calls[0].iter().position(is_first).unwrap() } else { 0 }
+    }
+
+    /// What aims that fault at a system call that was made.
+    pub(crate) fn aim(&self, depth: usize, at: usize, fault: Fault) -> Aim {
+        let number = self.calls[depth][at].number;
+        let nth = self.calls[depth][..at].iter().filter(|before| before.number == number).count();
+        Aim { depth, number, nth, fault }
+    }
+}
+
 /// Until when the family is traced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Until {

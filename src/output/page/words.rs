@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::os::signals;
 use crate::output::table::row;
 use crate::output::{age, escape};
-use crate::process::observe::{Life, Observed, Unrecorded};
+use crate::process::observe::{self, Life, Observed, Unrecorded};
 use crate::process::record::{Action, EndedBy, Witness};
 use crate::process::time::Moment;
 
@@ -93,7 +93,7 @@ pub(super) fn notes(seen: &Observed) -> Vec<String> {
     }
     if seen.is_alive() && !seen.is_monitored() {
         notes.push("its monitor was killed, and no new one could be made".to_owned());
-    } else if record.monitor.is_some_and(|monitor| monitor.adopted) && !record.is_final() {
+    } else if observe::is_adopted(record) && !record.is_final() {
         notes.push("its monitor was killed; it has a new one".to_owned());
     }
     if record.witness == Some(Witness::Pidfd) && record.exitcode.is_some() {
